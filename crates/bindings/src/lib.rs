@@ -1,0 +1,1 @@
+//! Python module trailkeeper_engine: drain, query, verify, command line.

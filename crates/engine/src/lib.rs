@@ -1,0 +1,1 @@
+//! Drain, sequence, search, verify: how the parts meet.

@@ -1,0 +1,1 @@
+//! The audit event, its record encoding, canonical bytes and Arrow schema.

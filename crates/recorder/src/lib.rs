@@ -1,0 +1,1 @@
+//! Python module trailkeeper._recorder: encode events, append them to the spool.

@@ -1,0 +1,1 @@
+//! Crash-safe local segments of opaque records.

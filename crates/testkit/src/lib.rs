@@ -1,0 +1,1 @@
+//! Failing stores, generators and crash images for tests.
