@@ -1,0 +1,156 @@
+//! Verifying inclusion and consistency proofs.
+
+use crate::{EMPTY_ROOT, Hash, LeafIndex, MerkleError, TreeSize, hash_children};
+
+/// What a well-formed proof shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a proof that was not looked at proves nothing"]
+pub enum Verdict {
+    /// The claim holds.
+    Verified,
+    /// The proof does not show the claim: the leaf, a root or the proof differs.
+    NotVerified,
+}
+
+impl Verdict {
+    /// Whether the claim holds.
+    pub fn is_verified(self) -> bool {
+        self == Self::Verified
+    }
+
+    fn of(is_verified: bool) -> Self {
+        if is_verified { Self::Verified } else { Self::NotVerified }
+    }
+}
+
+/// Verifies that leaf `index` of the tree with this size and root is `leaf`.
+///
+/// # Errors
+///
+/// The proof says nothing when it cannot be one:
+/// [`MerkleError::LeafOutsideTree`], [`MerkleError::ProofLength`].
+pub fn verify_inclusion(
+    leaf: &Hash,
+    index: LeafIndex,
+    size: TreeSize,
+    proof: &[Hash],
+    root: &Hash,
+) -> Result<Verdict, MerkleError> {
+    if index.get() >= size.get() {
+        return Err(MerkleError::LeafOutsideTree { index, size });
+    }
+    let path = Path::new(index.get(), size.get(), 0);
+    let proof = path.split(proof, proof.len())?;
+    Ok(Verdict::of(path.new_root(*leaf, proof) == *root))
+}
+
+/// Verifies that the new tree begins with all the leaves of the old one, in their
+/// order.
+///
+/// A tree of equal size must be the same tree. Every tree extends the empty one.
+///
+/// # Errors
+///
+/// The proof says nothing when it cannot be one: [`MerkleError::TreeShrinks`],
+/// [`MerkleError::ProofLength`].
+pub fn verify_consistency(
+    old_size: TreeSize,
+    old_root: &Hash,
+    new_size: TreeSize,
+    new_root: &Hash,
+    proof: &[Hash],
+) -> Result<Verdict, MerkleError> {
+    if old_size > new_size {
+        return Err(MerkleError::TreeShrinks { old_size, new_size });
+    }
+    if old_size == TreeSize::ZERO || old_size == new_size {
+        expect_len(0, proof.len())?;
+        let is_empty = |size, root: &Hash| size > TreeSize::ZERO || *root == EMPTY_ROOT;
+        let is_same = old_size < new_size || old_root == new_root;
+        return Ok(Verdict::of(
+            is_empty(old_size, old_root) && is_empty(new_size, new_root) && is_same,
+        ));
+    }
+    let height = old_size.get().trailing_zeros();
+    let path = Path::new(old_size.get() - 1, new_size.get(), height);
+    // The proof begins with the root of the old tree's last complete subtree,
+    // unless the old tree is nothing else: then the verifier has it.
+    let (seed, rest) = match proof.split_first() {
+        _ if old_size.get().is_power_of_two() => (old_root, proof),
+        Some(split) => split,
+        None => return Err(MerkleError::ProofLength { expected: 1 + path.len(), found: 0 }),
+    };
+    let rest = path.split(rest, proof.len())?;
+    let is_verified =
+        path.old_root(*seed, rest) == *old_root && path.new_root(*seed, rest) == *new_root;
+    Ok(Verdict::of(is_verified))
+}
+
+/// The way from a subtree up to the root, and where the siblings are.
+///
+/// Up to the height at which the way meets the right border of the tree, there is
+/// a sibling on either side at each step. Above it, only left ones are left.
+struct Path {
+    /// Bit n says whether the sibling of step n is on the left.
+    sides: u64,
+    steps_inside: usize,
+    steps_on_border: usize,
+}
+
+/// A proof of the right length, cut where its path meets the border.
+type Siblings<'a> = (&'a [Hash], &'a [Hash]);
+
+impl Path {
+    /// The path from the subtree of `2^height` leaves that has leaf `index`.
+    fn new(index: u64, size: u64, height: u32) -> Self {
+        let border = u64::BITS - (index ^ (size - 1)).leading_zeros();
+        let above = index.checked_shr(border).unwrap_or(0);
+        // A subtree that touches the border is never at a greater height than
+        // that, as both callers choose it.
+        let inside = border.saturating_sub(height);
+        Self {
+            sides: index >> height,
+            steps_inside: usize::try_from(inside).expect("it is at most 64"),
+            steps_on_border: usize::try_from(above.count_ones()).expect("it is at most 64"),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.steps_inside + self.steps_on_border
+    }
+
+    /// Cuts `siblings`, which are all but perhaps the first of `found` hashes.
+    fn split<'a>(&self, siblings: &'a [Hash], found: usize) -> Result<Siblings<'a>, MerkleError> {
+        expect_len(self.len() + (found - siblings.len()), found)?;
+        Ok(siblings.split_at(self.steps_inside))
+    }
+
+    /// The root of the whole tree.
+    fn new_root(&self, seed: Hash, (inside, border): Siblings<'_>) -> Hash {
+        let mut hash = seed;
+        for (step, sibling) in inside.iter().enumerate() {
+            hash = if self.is_left(step) {
+                hash_children(sibling, &hash)
+            } else {
+                hash_children(&hash, sibling)
+            };
+        }
+        border.iter().fold(hash, |hash, left| hash_children(left, &hash))
+    }
+
+    /// The root of the tree that ends with the subtree: only what is left of it.
+    fn old_root(&self, seed: Hash, (inside, border): Siblings<'_>) -> Hash {
+        let left = inside.iter().enumerate().filter(|(step, _)| self.is_left(*step));
+        left.map(|(_, sibling)| sibling)
+            .chain(border)
+            .fold(seed, |hash, left| hash_children(left, &hash))
+    }
+
+    fn is_left(&self, step: usize) -> bool {
+        self.sides >> step & 1 == 1
+    }
+}
+
+fn expect_len(expected: usize, found: usize) -> Result<(), MerkleError> {
+    if found == expected { Ok(()) } else { Err(MerkleError::ProofLength { expected, found }) }
+}

@@ -1,0 +1,1 @@
+"""Filled by `simple_history.register` in `HistoryTablesConfig.ready`."""
