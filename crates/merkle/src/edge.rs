@@ -146,7 +146,11 @@ fn encode_tile(level: u8, index: u64, hashes: &[Hash]) -> (TileId, Vec<u8>) {
     let tile = width
         .and_then(|width| TileId::new(level, index, width))
         .expect("between 1 and 256 hashes at the edge of a tree make a tile");
-    (tile, hashes.iter().flat_map(Hash::as_bytes).copied().collect())
+    let mut bytes = Vec::with_capacity(tile.byte_len());
+    for hash in hashes {
+        bytes.extend_from_slice(hash.as_bytes());
+    }
+    (tile, bytes)
 }
 
 /// The partial tiles of a tree that has grown which a wider one has replaced.

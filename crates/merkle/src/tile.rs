@@ -181,10 +181,7 @@ mod tests {
         assert_eq!(tile(0, 1_234_067, 256).path(), "tile/0/x001/x234/067");
         assert_eq!(tile(1, 0, 17).path(), "tile/1/000.p/17");
         assert_eq!(tile(7, 0, 255).path(), "tile/7/000.p/255");
-        assert_eq!(
-            tile(0, (1 << 56) - 1, 255).path(),
-            "tile/0/x072/x057/x594/x037/x927/935.p/255"
-        );
+        assert_eq!(tile(0, (1 << 56) - 1, 255).path(), "tile/0/x072/x057/x594/x037/x927/935.p/255");
     }
 
     #[test]

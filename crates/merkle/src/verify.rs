@@ -40,7 +40,7 @@ pub fn verify_inclusion(
         return Err(MerkleError::LeafOutsideTree { index, size });
     }
     let path = Path::new(index.get(), size.get(), 0);
-    let proof = path.split(proof, proof.len())?;
+    expect_len(path.len(), proof.len())?;
     Ok(Verdict::of(path.new_root(*leaf, proof) == *root))
 }
 
@@ -65,24 +65,22 @@ pub fn verify_consistency(
     }
     if old_size == TreeSize::ZERO || old_size == new_size {
         expect_len(0, proof.len())?;
-        let is_empty = |size, root: &Hash| size > TreeSize::ZERO || *root == EMPTY_ROOT;
-        let is_same = old_size < new_size || old_root == new_root;
-        return Ok(Verdict::of(
-            is_empty(old_size, old_root) && is_empty(new_size, new_root) && is_same,
-        ));
+        let is_old = old_size > TreeSize::ZERO || *old_root == EMPTY_ROOT;
+        let is_extended = old_size < new_size || old_root == new_root;
+        return Ok(Verdict::of(is_old && is_extended));
     }
     let height = old_size.get().trailing_zeros();
     let path = Path::new(old_size.get() - 1, new_size.get(), height);
     // The proof begins with the root of the old tree's last complete subtree,
     // unless the old tree is nothing else: then the verifier has it.
-    let (seed, rest) = match proof.split_first() {
-        _ if old_size.get().is_power_of_two() => (old_root, proof),
-        Some(split) => split,
-        None => return Err(MerkleError::ProofLength { expected: 1 + path.len(), found: 0 }),
+    let has_seed = !old_size.get().is_power_of_two();
+    expect_len(usize::from(has_seed) + path.len(), proof.len())?;
+    let (seed, siblings) = match proof.split_first() {
+        Some(split) if has_seed => split,
+        _ => (old_root, proof),
     };
-    let rest = path.split(rest, proof.len())?;
     let is_verified =
-        path.old_root(*seed, rest) == *old_root && path.new_root(*seed, rest) == *new_root;
+        path.old_root(*seed, siblings) == *old_root && path.new_root(*seed, siblings) == *new_root;
     Ok(Verdict::of(is_verified))
 }
 
@@ -97,17 +95,14 @@ struct Path {
     steps_on_border: usize,
 }
 
-/// A proof of the right length, cut where its path meets the border.
-type Siblings<'a> = (&'a [Hash], &'a [Hash]);
-
 impl Path {
     /// The path from the subtree of `2^height` leaves that has leaf `index`.
     fn new(index: u64, size: u64, height: u32) -> Self {
         let border = u64::BITS - (index ^ (size - 1)).leading_zeros();
         let above = index.checked_shr(border).unwrap_or(0);
-        // A subtree that touches the border is never at a greater height than
-        // that, as both callers choose it.
-        let inside = border.saturating_sub(height);
+        // A subtree that ends where an older tree ended meets the border above
+        // its own height; a leaf has height 0.
+        let inside = border - height;
         Self {
             sides: index >> height,
             steps_inside: usize::try_from(inside).expect("it is at most 64"),
@@ -119,14 +114,9 @@ impl Path {
         self.steps_inside + self.steps_on_border
     }
 
-    /// Cuts `siblings`, which are all but perhaps the first of `found` hashes.
-    fn split<'a>(&self, siblings: &'a [Hash], found: usize) -> Result<Siblings<'a>, MerkleError> {
-        expect_len(self.len() + (found - siblings.len()), found)?;
-        Ok(siblings.split_at(self.steps_inside))
-    }
-
-    /// The root of the whole tree.
-    fn new_root(&self, seed: Hash, (inside, border): Siblings<'_>) -> Hash {
+    /// The root of the whole tree, from `len` siblings.
+    fn new_root(&self, seed: Hash, siblings: &[Hash]) -> Hash {
+        let (inside, border) = siblings.split_at(self.steps_inside);
         let mut hash = seed;
         for (step, sibling) in inside.iter().enumerate() {
             hash = if self.is_left(step) {
@@ -138,8 +128,10 @@ impl Path {
         border.iter().fold(hash, |hash, left| hash_children(left, &hash))
     }
 
-    /// The root of the tree that ends with the subtree: only what is left of it.
-    fn old_root(&self, seed: Hash, (inside, border): Siblings<'_>) -> Hash {
+    /// The root of the tree that ends with the subtree, from `len` siblings, of
+    /// which it needs the left ones.
+    fn old_root(&self, seed: Hash, siblings: &[Hash]) -> Hash {
+        let (inside, border) = siblings.split_at(self.steps_inside);
         let left = inside.iter().enumerate().filter(|(step, _)| self.is_left(*step));
         left.map(|(_, sibling)| sibling)
             .chain(border)
@@ -147,7 +139,7 @@ impl Path {
     }
 
     fn is_left(&self, step: usize) -> bool {
-        self.sides >> step & 1 == 1
+        (self.sides >> step) & 1 == 1
     }
 }
 
