@@ -1,1 +1,83 @@
-//! The trailkeeper command.
+//! The `trailkeeper` command: one file per subcommand.
+//!
+//! [`run`] takes the command line and gives the exit code: 0 done or
+//! verified, 1 not verified, 2 error. Results go to standard output, progress
+//! and errors to standard error. An error is followed by a hint that says
+//! what to do.
+#![forbid(unsafe_code)]
+
+mod args;
+mod events;
+mod format;
+mod history;
+mod hint;
+mod place;
+mod progress;
+mod sql;
+mod stats;
+mod table;
+mod timeline;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+/// Done, or verified.
+pub const DONE: u8 = 0;
+/// The trail does not hold what it should.
+pub const NOT_VERIFIED: u8 = 1;
+/// It could not be done.
+pub const FAILED: u8 = 2;
+
+/// Runs the command line `arguments`, whose first one names the program.
+///
+/// Gives the exit code of the process.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => return usage(&error, out, err),
+    };
+    match dispatch(&args, out, err) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => DONE,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed too.
+            let _ = writeln!(err, "trailkeeper: {error:#}");
+            if let Some(hint) = hint::for_error(&error) {
+                let _ = writeln!(err, "  {hint}");
+            }
+            FAILED
+        }
+    }
+}
+
+fn dispatch(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    match &args.command {
+        Command::History(options) => history::run(options, out),
+        Command::Events(options) => events::run(options, out),
+        Command::Sql(options) => sql::run(options, out),
+        Command::Verify(options) => verify::run(options, out, err),
+        Command::Stats(options) => stats::run(options, out),
+    }
+}
+
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let is_help = !error.use_stderr();
+    let stream = if is_help { out } else { err };
+    let _ = write!(stream, "{}", error.render());
+    if is_help { DONE } else { FAILED }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

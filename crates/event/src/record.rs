@@ -44,7 +44,13 @@ impl RecordBuilder {
 
     /// Adds the value of a text column that is known to be UTF-8.
     pub fn text_bytes(&mut self, column: Column, value: &[u8]) -> &mut Self {
-        debug_assert!(column.is_in_record() && column.column_type() == ColumnType::Text);
+        debug_assert!(column.column_type() == ColumnType::Text);
+        self.item(column, value)
+    }
+
+    /// Adds an encoded value, as [`Record::bytes`] gave it.
+    pub fn item(&mut self, column: Column, value: &[u8]) -> &mut Self {
+        debug_assert!(column.is_in_record());
         self.bytes.push(column.tag());
         push_varint(&mut self.bytes, value.len());
         self.bytes.extend_from_slice(value);

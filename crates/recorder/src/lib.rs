@@ -1,1 +1,45 @@
-//! Python module trailkeeper._recorder: encode events, append them to the spool.
+//! Python module `trailkeeper._recorder`: encodes events and appends them to the spool.
+//!
+//! Every process of an application loads it, so it is small: no Arrow, no
+//! runtime, no thread. It holds no policy: what is recorded, of whom and when
+//! is decided in Python.
+//!
+//! - [`Schema`](schema::Schema) knows the fields of a model and how to encode
+//!   each at once, so that later mutation of a value changes nothing.
+//! - [`Context`](context::Context) holds the items that many events share.
+//! - [`Transaction`](transaction::Transaction) collects the events of one
+//!   database transaction and writes them through the process's
+//!   [`Recorder`](recorder::Recorder).
+//!
+//! The values are encoded as `docs/formats/event.md` says, the appends are
+//! those of `docs/formats/spool.md`.
+
+mod context;
+mod error;
+mod limit;
+mod mask;
+mod recorder;
+mod schema;
+mod state;
+mod transaction;
+mod value;
+
+use pyo3::prelude::*;
+
+/// Encodes events and appends them to the spool.
+#[pymodule(gil_used = true)]
+fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add_class::<context::Context>()?;
+    module.add_class::<recorder::Recorder>()?;
+    module.add_class::<schema::Schema>()?;
+    module.add_class::<transaction::Transaction>()?;
+    module.add_function(wrap_pyfunction!(context::decode, module)?)?;
+    module.add_function(wrap_pyfunction!(value::freeze, module)?)?;
+    module.add("RecorderError", py.get_type::<error::RecorderError>())?;
+    module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;
+    module.add("SpoolCorruptError", py.get_type::<error::SpoolCorruptError>())?;
+    module.add("SpoolVersionError", py.get_type::<error::SpoolVersionError>())?;
+    module.add("ForkedError", py.get_type::<error::ForkedError>())?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Items that many events share: who, where, and on whose behalf.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use trailkeeper_event::{Column, ColumnType, Record, RecordBuilder};
+
+use crate::error::{RecorderError, SpoolCorruptError};
+use crate::value::lossy_text;
+
+/// Encoded items of an event, made once and copied into each record.
+#[pyclass(frozen, module = "trailkeeper._recorder")]
+pub(crate) struct Context {
+    pub(crate) items: RecordBuilder,
+}
+
+#[pymethods]
+impl Context {
+    /// Encodes `items`: a dict from column name to text, int or None.
+    #[new]
+    fn new(items: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut builder = RecordBuilder::new();
+        write_items(&mut builder, items)?;
+        Ok(Self { items: builder })
+    }
+}
+
+/// Adds the items of a dict from column name to text, int or None.
+pub(crate) fn write_items(builder: &mut RecordBuilder, items: &Bound<'_, PyDict>) -> PyResult<()> {
+    for (name, value) in items.iter() {
+        if value.is_none() {
+            continue;
+        }
+        let name = name.extract::<String>()?;
+        let column = Column::from_name(&name)
+            .filter(|column| column.is_in_record())
+            .ok_or_else(|| RecorderError::new_err(format!("no item is called {name}")))?;
+        match column.column_type() {
+            ColumnType::Int | ColumnType::Time => {
+                builder.int(column, value.extract()?);
+            }
+            ColumnType::Text | ColumnType::Bytes => {
+                let text = value.cast::<pyo3::types::PyString>()?;
+                builder.text(column, &lossy_text(text).0);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The items of a record: a dict from column name to text or int.
+#[pyfunction]
+pub(crate) fn decode<'py>(py: Python<'py>, record: &[u8]) -> PyResult<Bound<'py, PyDict>> {
+    let record = parse(record)?;
+    let items = PyDict::new(py);
+    for &column in Column::ALL {
+        match column.column_type() {
+            ColumnType::Text => {
+                if let Some(text) = record.text(column) {
+                    items.set_item(column.name(), text)?;
+                }
+            }
+            ColumnType::Int | ColumnType::Time | ColumnType::Bytes => {
+                if let Some(value) = record.int(column) {
+                    items.set_item(column.name(), value)?;
+                }
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// Reads a record that a spool gave back.
+pub(crate) fn parse(record: &[u8]) -> PyResult<Record<'_>> {
+    Record::parse(record).map_err(|error| SpoolCorruptError::new_err(error.to_string()))
+}

@@ -1,0 +1,281 @@
+//! The events of one database transaction, from the first to its mark.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use trailkeeper_event::{Clock, Column, RecordBuilder, SystemClock};
+use trailkeeper_spool::{RecordBuffer, TransactionId};
+
+use crate::context::{Context, parse, write_items};
+use crate::error::to_py;
+use crate::limit::SPILL_BYTES;
+use crate::recorder::Recorder;
+use crate::schema::Schema;
+use crate::state::{Change, Shape, States};
+use crate::value::{Fidelity, write_value};
+
+/// Collects encoded events; nothing is written before `prepare` or `complete`, unless it grows large.
+///
+/// The life of a transaction: events and savepoints, then either `complete`, or `prepare` and one of `commit`, `abort`,
+/// `uncertain`. Events added after `prepare` replace the prepared ones at `commit` (autocommit: the values as stored).
+#[pyclass(module = "trailkeeper._recorder")]
+pub(crate) struct Transaction {
+    recorder: Py<Recorder>,
+    id: Option<TransactionId>,
+    records: RecordBuffer,
+    /// How many records have been written as prepared chunks.
+    spilled: usize,
+    is_prepared: bool,
+    builder: RecordBuilder,
+    states: States,
+    scratch: Vec<u8>,
+}
+
+#[pymethods]
+impl Transaction {
+    #[new]
+    fn new(recorder: Py<Recorder>) -> Self {
+        Self {
+            recorder,
+            id: None,
+            records: RecordBuffer::new(),
+            spilled: 0,
+            is_prepared: false,
+            builder: RecordBuilder::new(),
+            states: States::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// How many events it holds.
+    fn __len__(&self) -> usize {
+        self.spilled + self.records.len()
+    }
+
+    /// Adds the change of one object.
+    ///
+    /// `action` is `create`, `update` or `delete`; `before` and `after` are tuples in the order of the schema's fields, or
+    /// None. Gives False, and adds nothing, for an update that changed nothing.
+    #[pyo3(signature = (schema, context, action, object_id, label, before, after, database))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call from Python for each event is what it costs least"
+    )]
+    fn change(
+        &mut self,
+        schema: &Schema,
+        context: &Context,
+        action: &str,
+        object_id: Option<&str>,
+        label: Option<&str>,
+        before: Option<&Bound<'_, PyTuple>>,
+        after: Option<&Bound<'_, PyTuple>>,
+        database: &str,
+    ) -> PyResult<bool> {
+        let shape = match action {
+            "create" => Shape::Create,
+            "update" => Shape::Update,
+            "delete" => Shape::Delete,
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "{action} is not a change of an object"
+                )));
+            }
+        };
+        self.states.encode(schema, before, after)?;
+        let change = Change { schema, shape, states: &self.states };
+        if change.is_empty() {
+            return Ok(false);
+        }
+        self.builder.clear();
+        self.builder
+            .text(Column::Kind, "change")
+            .text(Column::Action, action)
+            .text(Column::Outcome, "success")
+            .int(Column::OccurredAt, SystemClock.now().0)
+            .text(Column::Database, database)
+            .text(Column::Model, &schema.model)
+            .optional_text(Column::ObjectId, object_id)
+            .optional_text(Column::ObjectLabel, label)
+            .extend(&context.items);
+        change.write(&mut self.scratch, &mut self.builder);
+        self.push()?;
+        Ok(true)
+    }
+
+    /// Adds an event of any kind.
+    ///
+    /// `items` is a dict from column name to text, int or None; `json` one from column name to any value, written as
+    /// canonical JSON. `occurred_at` is now, unless it is among the items.
+    #[pyo3(signature = (context, items, json=None))]
+    fn event(
+        &mut self,
+        context: &Context,
+        items: &Bound<'_, PyDict>,
+        json: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        self.builder.clear();
+        self.builder.extend(&context.items);
+        write_items(&mut self.builder, items)?;
+        if !items.contains(Column::OccurredAt.name())? {
+            self.builder.int(Column::OccurredAt, SystemClock.now().0);
+        }
+        for (name, value) in json.into_iter().flatten() {
+            if value.is_none() {
+                continue;
+            }
+            let name = name.extract::<String>()?;
+            let column = Column::from_name(&name)
+                .filter(|column| column.is_in_record())
+                .ok_or_else(|| PyValueError::new_err(format!("no item is called {name}")))?;
+            self.scratch.clear();
+            if write_value(&mut self.scratch, &value)? == Fidelity::Inexact {
+                self.builder.text(Column::Unavailable, &format!("[\"{name}\"]"));
+            }
+            self.builder.text_bytes(column, &self.scratch);
+        }
+        self.push()
+    }
+
+    /// Adds a record that a spool gave back, with the key and the state that were not known then.
+    ///
+    /// `after` is the state as canonical JSON.
+    fn adopt(&mut self, record: &[u8], object_id: &str, after: &str) -> PyResult<()> {
+        let record = parse(record)?;
+        self.builder.clear();
+        for &column in Column::ALL {
+            match column {
+                Column::ObjectId => {
+                    self.builder.text(column, object_id);
+                }
+                Column::After => {
+                    self.builder.text(column, after);
+                }
+                Column::Unavailable => {}
+                _ => {
+                    if let Some(value) = record.bytes(column) {
+                        self.builder.item(column, value);
+                    }
+                }
+            }
+        }
+        self.push()
+    }
+
+    /// Cuts the transaction back to its first `count` events: a savepoint was rolled back.
+    fn truncate(&mut self, count: usize) -> PyResult<()> {
+        if count >= self.spilled {
+            self.records.truncate(count - self.spilled);
+            return Ok(());
+        }
+        self.records.clear();
+        self.spilled = count;
+        let Some(id) = self.id else { return Ok(()) };
+        let position = u32::try_from(count)?;
+        self.recorder.get().with_writer(|writer| writer.truncate(id, position))
+    }
+
+    /// Writes all events as prepared, just before the database is told to commit.
+    ///
+    /// `note` says how to find out what became of the transaction.
+    fn prepare(&mut self, note: &[u8]) -> PyResult<()> {
+        self.write_prepared(Some(note))?;
+        self.is_prepared = true;
+        Ok(())
+    }
+
+    /// Marks the prepared transaction as committed, with the events added since in place of the prepared ones.
+    fn commit(&mut self) -> PyResult<()> {
+        let Some(id) = self.id else { return Ok(()) };
+        let now = SystemClock.now().0;
+        let replacement = (!self.records.is_empty()).then_some(&self.records);
+        self.recorder.get().with_writer(|writer| writer.commit(id, now, replacement))?;
+        self.reset();
+        Ok(())
+    }
+
+    /// Marks the transaction as rolled back; nothing is written if nothing was.
+    fn abort(&mut self) -> PyResult<()> {
+        let id = self.id;
+        self.reset();
+        let Some(id) = id else { return Ok(()) };
+        self.recorder.get().with_writer(|writer| writer.abort(id))
+    }
+
+    /// Marks the prepared transaction as one whose outcome is not known.
+    fn uncertain(&mut self) -> PyResult<()> {
+        let id = self.id;
+        self.reset();
+        let Some(id) = id else { return Ok(()) };
+        self.recorder.get().with_writer(|writer| writer.uncertain(id))
+    }
+
+    /// Writes a whole transaction that no database decides about.
+    fn complete(&mut self) -> PyResult<()> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        let now = SystemClock.now().0;
+        let records = &self.records;
+        self.recorder.get().with_writer(|writer| {
+            let id = writer.begin()?;
+            writer.append_complete(id, now, records)
+        })?;
+        self.reset();
+        Ok(())
+    }
+
+    /// Forgets everything without writing: this process is a fork of the one that began.
+    fn forget(&mut self) {
+        self.reset();
+    }
+
+    /// What a reader on the same connection must see: `(writer, number, records)`, or None if there is nothing.
+    fn pending<'py>(
+        &mut self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(String, u32, Bound<'py, PyBytes>)>> {
+        if self.records.is_empty() || self.is_prepared {
+            return Ok(None);
+        }
+        let id = self.begin()?;
+        let bytes = PyBytes::new(py, self.records.as_bytes());
+        Ok(Some((id.writer.to_string(), id.number, bytes)))
+    }
+}
+
+impl Transaction {
+    fn begin(&mut self) -> PyResult<TransactionId> {
+        if let Some(id) = self.id {
+            return Ok(id);
+        }
+        let id = self.recorder.get().with_writer(trailkeeper_spool::Writer::begin)?;
+        self.id = Some(id);
+        Ok(id)
+    }
+
+    fn push(&mut self) -> PyResult<()> {
+        self.records.push(self.builder.as_bytes()).map_err(to_py)?;
+        if self.records.byte_len() > SPILL_BYTES && !self.is_prepared {
+            self.write_prepared(None)?;
+        }
+        Ok(())
+    }
+
+    fn write_prepared(&mut self, note: Option<&[u8]>) -> PyResult<()> {
+        let id = self.begin()?;
+        let first = u32::try_from(self.spilled)?;
+        let records = &self.records;
+        self.recorder.get().with_writer(|writer| writer.prepare(id, first, records, note))?;
+        self.spilled += self.records.len();
+        self.records.clear();
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.id = None;
+        self.records.clear();
+        self.spilled = 0;
+        self.is_prepared = false;
+    }
+}

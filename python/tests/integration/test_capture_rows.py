@@ -1,0 +1,304 @@
+"""What each way of writing leaves, read from the transaction it belongs to."""
+
+import datetime
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from tests.shop.models import Customer, Ignored, Line, Note, Order, Tag
+
+pytestmark = pytest.mark.django_db
+
+
+def make_order(**values):
+    customer = Customer.objects.create(name="Ada")
+    return Order.objects.create(number="1", customer=customer, **values)
+
+
+def brief(events):
+    return [(e["action"], e["model"], e.get("object_id"), e.get("changed")) for e in events]
+
+
+def test_create_has_the_state_as_stored(recorded):
+    order = make_order(total="10.5", options={"b": 1, "a": [True, None]}, blob=b"\x00\xff")
+    event = recorded()[-1]
+    assert (event["kind"], event["action"], event["outcome"]) == ("change", "create", "success")
+    assert (event["model"], event["object_id"]) == ("shop.order", str(order.pk))
+    assert event["object_label"] == "order 1"
+    assert event["database"] == "default"
+    assert event["after"]["total"] == "10.50"
+    assert event["after"]["options"] == {"a": [True, None], "b": 1}
+    assert event["after"]["blob"] == "AP8="
+    assert event["after"]["customer"] == order.customer_id
+    assert event["after"]["public_id"] == str(order.public_id)
+    assert "before" not in event
+    assert "unavailable" not in event
+
+
+def test_the_state_equals_the_row_that_the_database_gives_back(recorded):
+    order = make_order(
+        total=Decimal("0.1"),
+        weight=0.1,
+        placed_at=datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC),
+        due_on=datetime.date(2026, 2, 3),
+    )
+    written = recorded()[-1]["after"]
+    loaded = Order.objects.get(pk=order.pk)
+    loaded.delete()
+    before = recorded()[-1]["before"]
+    assert before == written
+
+
+def test_update_names_what_changed_and_nothing_else(recorded):
+    order = Order.objects.get(pk=make_order(total=1).pk)
+    recorded()
+    order.total = Decimal("2")
+    order.save()
+    (event,) = recorded()
+    assert event["action"] == "update"
+    assert event["changed"] == ["total", "updated_at"]
+    assert event["before"]["total"] == "1.00"
+    assert event["after"]["total"] == "2.00"
+    assert event["after"]["number"] == "1"
+
+
+def test_update_without_a_change_leaves_nothing(recorded):
+    customer = Customer.objects.create(name="Ada")
+    recorded()
+    Customer.objects.get(pk=customer.pk).save()
+    customer.save()
+    assert recorded() == []
+
+
+def test_json_changed_in_place_is_seen(recorded):
+    order = Order.objects.get(pk=make_order(options={"colour": "red"}).pk)
+    recorded()
+    order.options["colour"] = "blue"
+    order.save()
+    (event,) = recorded()
+    assert event["before"]["options"] == {"colour": "red"}
+    assert event["after"]["options"] == {"colour": "blue"}
+
+
+def test_update_fields_leaves_out_what_was_not_saved(recorded):
+    order = Order.objects.get(pk=make_order(count=1).pk)
+    recorded()
+    order.count = 2
+    order.notes = "never saved"
+    order.save(update_fields=["count"])
+    (event,) = recorded()
+    assert event["changed"] == ["count"]
+    assert event["after"]["notes"] == ""
+
+
+def test_deferred_fields_are_unavailable(recorded):
+    order = Order.objects.only("number").get(pk=make_order().pk)
+    recorded()
+    order.number = "2"
+    order.save()
+    (event,) = recorded()
+    assert event["changed"] == ["number"]
+    assert "total" in event["unavailable"]
+    assert "total" not in event["after"]
+
+
+def test_an_instance_that_was_never_loaded_has_no_before(recorded):
+    order = make_order()
+    recorded()
+    Order(pk=order.pk, number="9", customer=order.customer).save()
+    (event,) = recorded()
+    assert event["action"] == "update"
+    assert event["before"] == {}
+    assert "number" in event["unavailable"]
+    assert event["after"]["number"] == "9"
+
+
+def test_expressions_are_recorded_as_stored(recorded):
+    order = make_order(count=1)
+    recorded()
+    order.count = F("count") + 1
+    order.save()
+    (event,) = recorded()
+    assert event["changed"] == ["count", "updated_at"]
+    assert event["after"]["count"] == 2
+
+
+def test_queryset_update_is_expanded_into_rows(recorded):
+    first, second = make_order(count=1), make_order(count=5)
+    recorded()
+    Order.objects.filter(count__gte=1).update(count=F("count") * 2, notes="doubled")
+    events = recorded()
+    assert {(e["object_id"], e["before"]["count"], e["after"]["count"]) for e in events} == {
+        (str(first.pk), 1, 2),
+        (str(second.pk), 5, 10),
+    }
+
+
+def test_bulk_create_and_bulk_update(recorded):
+    order = make_order()
+    recorded()
+    lines = Line.objects.bulk_create([Line(order=order, text=text) for text in "ab"])
+    events = recorded()
+    assert [event["after"]["text"] for event in events] == ["a", "b"]
+    assert [event["object_id"] for event in events] == [str(line.pk) for line in lines]
+    for line in lines:
+        line.text += "!"
+    Line.objects.bulk_update(lines, ["text"])
+    assert [event["after"]["text"] for event in recorded()] == ["a!", "b!"]
+
+
+def test_bulk_create_with_conflicts_is_never_silent(recorded):
+    Note.objects.create(slug="a", body="1")
+    recorded()
+    Note.objects.bulk_create(
+        [Note(slug="a", body="2"), Note(slug="b", body="3")], ignore_conflicts=True
+    )
+    (event,) = recorded()
+    assert event["action"] == "opaque"
+    assert event["data"]["table"] == "shop_note"
+    assert event["data"]["rows"] == 2
+
+
+def test_delete_cascades_and_sets_null(recorded):
+    order = make_order()
+    reviewer = Customer.objects.create(name="Rev")
+    order.reviewer = reviewer
+    order.save()
+    Line.objects.create(order=order, text="a")
+    recorded()
+    reviewer.delete()
+    events = recorded()
+    assert ("update", "shop.order", str(order.pk), ["reviewer"]) in brief(events)
+    order.customer.delete()
+    actions = {(e["action"], e["model"]) for e in recorded()}
+    assert actions == {
+        ("delete", "shop.customer"),
+        ("delete", "shop.order"),
+        ("delete", "shop.line"),
+    }
+
+
+def test_links_name_the_field_and_the_other_side(recorded):
+    order = make_order()
+    red, blue = (Tag.objects.create(name=name) for name in ("red", "blue"))
+    recorded()
+    order.tags.add(red, blue)
+    order.tags.add(red)
+    order.tags.set([blue])
+    blue.order_set.clear()
+    events = recorded()
+    assert [(e["action"], e["related"][0]["object_id"]) for e in events] == [
+        ("link", str(red.pk)),
+        ("link", str(blue.pk)),
+        ("unlink", str(red.pk)),
+        ("unlink", str(blue.pk)),
+    ]
+    for event in events:
+        assert (event["model"], event["object_id"]) == ("shop.order", str(order.pk))
+        assert event["changed"] == ["tags"]
+        assert event["related"][0]["model"] == "shop.tag"
+
+
+def test_secrets_are_masked(recorded):
+    order = make_order(api_token="s3cret")
+    assert "s3cret" not in str(recorded())
+    order.api_token = "other"
+    order.save()
+    (event,) = recorded()
+    assert "api_token" in event["changed"]
+    assert event["before"]["api_token"].startswith("masked:")
+    assert event["before"]["api_token"] != event["after"]["api_token"]
+
+
+def test_a_label_never_costs_a_query(recorded, django_assert_num_queries):
+    order = make_order()
+    line = Line.objects.create(order=order, text="a")
+    loaded = Line.objects.get(pk=line.pk)
+    recorded()
+    with django_assert_num_queries(1):
+        loaded.text = "b"
+        loaded.save()
+    (event,) = recorded()
+    assert "object_label" not in event
+
+
+@pytest.mark.parametrize("write", ["create", "update", "delete"])
+def test_capture_asks_the_database_nothing_more(write, recorded, django_assert_num_queries):
+    customer = Customer.objects.create(name="Ada")
+    recorded()
+    if write == "create":
+        with django_assert_num_queries(1):
+            Customer.objects.create(name="Bob")
+    elif write == "update":
+        customer.name = "Eve"
+        with django_assert_num_queries(1):
+            customer.save(force_update=True)
+    else:
+        note = Note.objects.create(slug="x", body="")
+        recorded()
+        # One to read the row before it goes.
+        with django_assert_num_queries(2):
+            note.delete()
+    assert len(recorded()) == 1
+
+
+def test_a_failed_statement_leaves_nothing(recorded):
+    Note.objects.create(slug="a", body="1")
+    recorded()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Note.objects.create(slug="a", body="2")
+    assert recorded() == []
+
+
+def test_a_rolled_back_savepoint_leaves_nothing(recorded):
+    customer = Customer.objects.create(name="Ada")
+    recorded()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        customer.name = "Bob"
+        customer.save()
+        with transaction.atomic():
+            Customer.objects.create(name="Inner")
+        raise ZeroDivisionError
+    assert recorded() == []
+    # What the instance was saved as is not what the database has.
+    customer.name = "Cid"
+    customer.save()
+    (event,) = recorded()
+    assert event["before"] == {"name": "Ada"}
+    assert event["after"]["name"] == "Cid"
+
+
+def test_a_released_savepoint_keeps_its_events(recorded):
+    with transaction.atomic():
+        Customer.objects.create(name="Ada")
+    assert [event["after"]["name"] for event in recorded()] == ["Ada"]
+
+
+def test_refresh_renews_what_is_known(recorded):
+    customer = Customer.objects.create(name="Ada")
+    Customer.objects.filter(pk=customer.pk).update(name="Bob")
+    customer.refresh_from_db()
+    recorded()
+    customer.name = "Cid"
+    customer.save()
+    (event,) = recorded()
+    assert event["before"] == {"name": "Bob"}
+
+
+def test_text_keys(recorded):
+    note = Note.objects.create(slug="caf\u00e9/1", body="x\x01")
+    assert recorded()[-1]["object_id"] == "caf\u00e9/1"
+    note.body = "lone \ud800 surrogate"
+    with pytest.raises(UnicodeEncodeError), transaction.atomic():
+        note.save()
+    assert recorded() == []
+
+
+def test_models_left_out_keep_their_statements(recorded, django_assert_num_queries):
+    row = Ignored.objects.create()
+    with django_assert_num_queries(1):
+        Ignored.objects.filter(pk=row.pk).update(value=F("value") + 1)
+    with django_assert_num_queries(1):
+        Ignored.objects.all().delete()
+    assert recorded() == []

@@ -1,0 +1,46 @@
+"""Settings of the test project: SQLite, or the database that the environment names."""
+
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BASE_DIR = Path(tempfile.mkdtemp(prefix="trailkeeper-tests-"))
+SECRET_KEY = "only for tests"
+USE_TZ = True
+TIME_ZONE = "Europe/Paris"
+ROOT_URLCONF = "tests.urls"
+ALLOWED_HOSTS = ["*"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "trailkeeper",
+    "tests.shop",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "trailkeeper.middleware.TrailkeeperMiddleware",
+]
+TRAILKEEPER = {"EXCLUDE": ["shop.ignored"], "DRAIN": "none"}
+
+
+def _database() -> dict[str, object]:
+    url = urlsplit(os.environ.get("TRAILKEEPER_TEST_DATABASE_URL", ""))
+    if not url.scheme:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": url.path.removeprefix("/"),
+        "USER": url.username,
+        "PASSWORD": url.password,
+        "HOST": url.hostname,
+        "PORT": url.port,
+    }
+
+
+DATABASES = {"default": _database()}

@@ -1,0 +1,3 @@
+"""No pages but those that tests give themselves."""
+
+urlpatterns: list = []
