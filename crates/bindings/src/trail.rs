@@ -6,7 +6,9 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use trailkeeper_engine::{OpenTransaction, Statement, Trail, TrailOptions, VerifyOptions};
+use trailkeeper_engine::{
+    OpenTransaction, Statement, Trail, TrailOptions, TransactionId, VerifierKey, Verdict,
+};
 
 use crate::drainer::PyDrainer;
 use crate::error::to_py;
@@ -59,10 +61,7 @@ impl PyTrail {
     ) -> PyResult<Answer<'py>> {
         let open = open_transactions
             .into_iter()
-            .map(|(writer, number, records)| {
-                OpenTransaction::decode(&writer, number, &records)
-                    .ok_or_else(|| PyValueError::new_err("an open transaction does not read"))
-            })
+            .map(|(writer, number, records)| open_transaction(&writer, number, &records))
             .collect::<PyResult<Vec<_>>>()?;
         let rows = py
             .detach(|| self.trail.query(Statement::new(sql), &open))
@@ -100,16 +99,37 @@ impl PyTrail {
     /// `key` is the verifier key that the caller trusts; the store's own by default.
     #[pyo3(signature = (key=None))]
     fn verify<'py>(&self, py: Python<'py>, key: Option<String>) -> PyResult<Bound<'py, PyDict>> {
-        let options = VerifyOptions { key };
+        let key: Option<VerifierKey> = key
+            .map(|text| text.parse::<VerifierKey>())
+            .transpose()
+            .map_err(|error| PyValueError::new_err(format!("not a verifier key: {error}")))?;
         let report = py
-            .detach(|| self.trail.verify(&options, &mut |_, _| {}))
+            .detach(|| self.trail.verify(key.as_ref(), &mut |_| {}))
             .map_err(|error| to_py(py, &error))?;
         let dict = PyDict::new(py);
-        dict.set_item("verified", report.is_verified())?;
+        dict.set_item("verified", report.verdict == Verdict::Verified)?;
         dict.set_item("events", report.events)?;
-        dict.set_item("root", report.root.to_string())?;
+        dict.set_item("root", report.root)?;
         let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
         dict.set_item("findings", findings)?;
         Ok(dict)
     }
+}
+
+/// Reads an open transaction as the recorder gives it: each record behind its length (u32, little-endian).
+fn open_transaction(writer: &str, number: u32, records: &[u8]) -> PyResult<OpenTransaction> {
+    let unreadable = || PyValueError::new_err("an open transaction does not read");
+    let writer = writer.parse().map_err(|_| unreadable())?;
+    let mut list = Vec::new();
+    let mut rest = records;
+    while let Some((len, after)) = rest.split_first_chunk::<4>() {
+        let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| unreadable())?;
+        let (record, after) = after.split_at_checked(len).ok_or_else(unreadable)?;
+        list.push(record.to_vec());
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Err(unreadable());
+    }
+    Ok(OpenTransaction { transaction: TransactionId { writer, number }, records: list })
 }

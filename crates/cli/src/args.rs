@@ -91,7 +91,7 @@ pub(crate) struct EventsOptions {
 
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
-    pub(crate) limit: u32,
+    pub(crate) limit: usize,
 
     /// One JSON object a line
     #[arg(long)]

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cell;
 mod events;
 mod format;
 mod history;
@@ -70,10 +71,13 @@ fn dispatch(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Re
 }
 
 fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let is_help = !error.use_stderr();
-    let stream = if is_help { out } else { err };
-    let _ = write!(stream, "{}", error.render());
-    if is_help { DONE } else { FAILED }
+    // A closed stream leaves nobody to tell.
+    if error.use_stderr() {
+        let _ = write!(err, "{}", error.render());
+        return FAILED;
+    }
+    let _ = write!(out, "{}", error.render());
+    DONE
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

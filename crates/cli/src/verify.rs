@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use trailkeeper_engine::{Verdict, VerifyOptions as EngineOptions};
+use anyhow::Context as _;
+use trailkeeper_engine::{Verdict, VerifierKey, VerifyReport};
 
 use crate::args::VerifyOptions;
-use crate::format::{count, time_of};
+use crate::format::count;
 use crate::progress::Progress;
 use crate::{DONE, NOT_VERIFIED, place};
 
@@ -17,34 +18,56 @@ pub(crate) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
+    let key: Option<VerifierKey> = options.key.as_deref().map(read_key).transpose()?;
     let trail = place::open(&options.place)?;
     let mut progress = Progress::new(err, options.quiet);
-    let engine_options = EngineOptions { key: options.key.clone() };
-    let report = trail.verify(&engine_options, &mut |done, total| progress.tell(done, total));
+    let report = trail.verify(key.as_ref(), &mut |at| progress.tell(at.events, at.total));
     progress.finish();
     let report = report?;
     if !options.quiet {
-        writeln!(out, "events       {}", count(report.events))?;
-        writeln!(out, "root         {}", report.root)?;
-        writeln!(out, "signed by    {}", report.signed_by.as_deref().unwrap_or("nobody"))?;
-        writeln!(out, "recorded     up to {}", time_of(report.recorded_until))?;
+        write_facts(out, &report)?;
+    }
+    for tile in &report.damaged_tiles {
+        writeln!(out, "note: {tile} is missing or damaged; the events themselves are proven")?;
     }
     if report.verdict == Verdict::Verified {
         writeln!(out, "VERIFIED: every event is the one that was recorded")?;
         if options.key.is_none() && !options.quiet {
-            writeln!(
-                out,
-                "  The key was taken from the store itself. Give the one that you trust with --key."
-            )?;
+            writeln!(out, "  with the key that the store itself names; --key gives one you trust")?;
         }
         return Ok(DONE);
     }
+    write_findings(out, &report)?;
+    Ok(NOT_VERIFIED)
+}
+
+fn read_key(text: &str) -> anyhow::Result<VerifierKey> {
+    text.trim().parse().with_context(|| {
+        format!("{text:?} is not a verifier key; it looks like trailkeeper/...+hash+key")
+    })
+}
+
+fn write_facts(out: &mut dyn Write, report: &VerifyReport) -> std::io::Result<()> {
+    writeln!(out, "events   {}", count(report.events))?;
+    let signed = report.checkpoint_size.map_or_else(|| "nothing".to_owned(), count);
+    writeln!(out, "signed   {signed}")?;
+    writeln!(out, "root     {}", report.root.as_deref().unwrap_or("-"))?;
+    writeln!(out, "key      {}", report.key.as_deref().unwrap_or("-"))
+}
+
+fn write_findings(out: &mut dyn Write, report: &VerifyReport) -> std::io::Result<()> {
     writeln!(out, "NOT VERIFIED")?;
+    if let Some(first) = &report.first_bad {
+        let id = first.event_id.as_deref().unwrap_or("unknown");
+        writeln!(out, "  first bad event: seq {}, event {id}", first.seq)?;
+    }
     for finding in report.findings.iter().take(SHOWN) {
         writeln!(out, "  {finding}")?;
     }
-    if report.findings.len() > SHOWN {
-        writeln!(out, "  and {} more findings", report.findings.len() - SHOWN)?;
+    let listed = u64::try_from(report.findings.len().saturating_sub(SHOWN)).unwrap_or(u64::MAX);
+    let more = report.more_findings.saturating_add(listed);
+    if more > 0 {
+        writeln!(out, "  and {} more findings", count(more))?;
     }
-    Ok(NOT_VERIFIED)
+    Ok(())
 }

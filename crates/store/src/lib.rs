@@ -1,1 +1,56 @@
 //! The Delta table of events: commits, files, queries.
+//!
+//! A [`Store`] is a folder with one Delta Lake table of events and a few objects beside it (identity, checkpoint, Merkle tiles).
+//! It knows rows and files. What the rows prove, and where they come from, is the `engine` crate's business.
+//!
+//! # Guarantees
+//!
+//! - **Durable.** What [`Store::append`] and the `put_side` family report as done survives a power cut.
+//! - **Exactly once.** A batch of a spool is in the table once, whatever was retried, and however many processes append.
+//! - **In order.** A commit extends the tree it was sequenced for, or is refused as [`Outcome::Conflict`].
+//! - **Read-only SQL.** [`Store::query`] runs `SELECT` over `events` and nothing else.
+//!
+//! # Example
+//!
+//! ```
+//! use trailkeeper_store::{OpenOptions, Query, Store};
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! # let folder = dir.path().to_str().ok_or("path")?;
+//! let store = Store::create(folder, OpenOptions::new()).await?;
+//! let snapshot = store.snapshot().await?;
+//! let sql = "SELECT count(*) FROM events".to_owned();
+//! let rows = store.query(&snapshot, Query { sql, ..Query::default() }).await?;
+//! assert_eq!(rows.batches[0].num_rows(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The layout is specified in `docs/formats/table.md`.
+#![forbid(unsafe_code)]
+
+mod commit;
+mod durable;
+mod error;
+mod file;
+mod location;
+mod number;
+mod query;
+mod scan;
+mod side;
+mod snapshot;
+mod store;
+mod write;
+
+pub use crate::commit::{Commit, Outcome};
+pub use crate::error::{Result, Source, StoreError};
+pub use crate::file::DataFile;
+pub use crate::number::{BatchNumber, EventCount, TableVersion, TreeHead, TreeRoot};
+pub use crate::query::{EVENTS, Limits, Parameter, Query, Rows};
+pub use crate::scan::FileScan;
+pub use crate::side::{Presence, Usage};
+pub use crate::snapshot::Snapshot;
+pub use crate::store::{FORMAT, OpenOptions, Store, local_backend};

@@ -6,6 +6,7 @@ class Role(models.TextChoices):
     SALES = "sales", "Sales"
     ACCOUNTANT = "accountant", "Accountant"
     ADMIN = "admin", "Administrator"
+    INTEGRATION = "integration", "Integration"
 
 
 class User(AbstractUser):

@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault("INVOICING_AUDIT", "none")
 
-from invoicing.settings import *  # noqa: E402, F403
+from invoicing.settings import *  # noqa: F403

@@ -40,9 +40,12 @@ class ProductImportSerializer(serializers.ModelSerializer):
     class Meta:
         model = Product
         fields = ["sku", "name", "unit_price", "tax_rate"]
+        extra_kwargs = {"tax_rate": {"required": True}}
 
 
 class LineSerializer(serializers.ModelSerializer):
+    """A line is sent whole, in a PATCH of its invoice too."""
+
     id = serializers.IntegerField(required=False)
     product = serializers.PrimaryKeyRelatedField(
         queryset=Product.objects, required=False, allow_null=True, default=None
@@ -51,6 +54,14 @@ class LineSerializer(serializers.ModelSerializer):
     class Meta:
         model = InvoiceLine
         fields = ["id", "product", "description", "quantity", "unit_price", "tax_rate"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        missing = {"description", "unit_price"} - attrs.keys()
+        if missing:
+            raise serializers.ValidationError(
+                {name: self.fields[name].error_messages["required"] for name in sorted(missing)}
+            )
+        return attrs
 
 
 class InvoiceSerializer(serializers.ModelSerializer):

@@ -4,6 +4,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import Role
 from billing import services
 from billing.api.permissions import BACK_OFFICE
 from billing.api.serializers import (
@@ -50,7 +51,12 @@ class ProductViewSet(
     viewsets.ReadOnlyModelViewSet,
 ):
     serializer_class = ProductSerializer
-    roles = {"create": BACK_OFFICE, "update": BACK_OFFICE, "partial_update": BACK_OFFICE}
+    roles = {
+        "create": BACK_OFFICE,
+        "update": BACK_OFFICE,
+        "partial_update": BACK_OFFICE,
+        "import_list": BACK_OFFICE | {Role.INTEGRATION},
+    }
 
     @action(detail=False, methods=["post"], url_path="import", url_name="import")
     def import_list(self, request: Request) -> Response:

@@ -27,9 +27,7 @@ class Product(TenantOwned):
     name = models.CharField(max_length=200)
     unit_price = models.DecimalField(max_digits=12, decimal_places=2)
     tax_rate = models.DecimalField(max_digits=5, decimal_places=2, default=20)
-    units_sold = models.DecimalField(
-        max_digits=14, decimal_places=3, default=0, editable=False
-    )
+    units_sold = models.DecimalField(max_digits=14, decimal_places=3, default=0, editable=False)
     is_active = models.BooleanField(default=True)
 
     class Meta:

@@ -23,7 +23,7 @@ TENANTS = {
             ("alice", "Alice", Role.SALES),
             ("bob", "Bob", Role.ACCOUNTANT),
             ("carol", "Carol", Role.ADMIN),
-            ("acme-shop", "Web shop", Role.SALES),
+            ("acme-shop", "Web shop", Role.INTEGRATION),
         ],
         "customers": [
             ("Globex GmbH", "ap@globex.example", "DE811907980", "Berlin"),

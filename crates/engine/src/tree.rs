@@ -1,0 +1,168 @@
+//! The Merkle tree of a store: its right edge, its tiles and its signed checkpoint.
+
+use std::collections::HashMap;
+
+use trailkeeper_event::{Column, CoreWriter, EventBatch};
+use trailkeeper_merkle::{
+    Checkpoint, Hash, MerkleError, RightEdge, SigningKey, TileId, TreeSize, prove_consistency,
+    stale_partials, verify_consistency,
+};
+use trailkeeper_store::{DataFile, FileScan, Snapshot, Store};
+
+use crate::error::{Error, Result};
+use crate::trail::Trail;
+
+/// The name of the signed checkpoint beside the table.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// The right edge of the tree at the snapshot's size.
+///
+/// It comes from the tiles; where these are missing or contradict the root in the log, they are made again from the rows.
+pub(crate) fn load_edge(trail: &Trail, store: &Store, snapshot: &Snapshot) -> Result<RightEdge> {
+    let head = snapshot.head();
+    let size = TreeSize::new(head.size.0);
+    let mut tiles = HashMap::new();
+    for tile in RightEdge::tiles_needed(size) {
+        if let Some(bytes) = trail.wait(store.side(&tile.path()))?? {
+            tiles.insert(tile, bytes.to_vec());
+        }
+    }
+    let root = head.root.map(|root| Hash::from(root.0));
+    if let Ok(edge) = RightEdge::load(size, |tile| tiles.remove(&tile))
+        && root.is_none_or(|root| root == edge.root())
+    {
+        return Ok(edge);
+    }
+    extend_edge(trail, store, snapshot, RightEdge::empty())
+}
+
+/// Brings `edge` to the snapshot's size with the rows behind it, and writes the tiles these make.
+///
+/// Besides catching up, this repairs tiles that a commit which lost a race has overwritten.
+pub(crate) fn extend_edge(
+    trail: &Trail,
+    store: &Store,
+    snapshot: &Snapshot,
+    mut edge: RightEdge,
+) -> Result<RightEdge> {
+    let is_behind = |file: &&DataFile| {
+        file.seq_bounds().is_none_or(|(_, last)| last >= edge.size().get())
+    };
+    let files: Vec<_> = snapshot.files().iter().filter(is_behind).collect();
+    for file in files {
+        let leaves = leaves_of(trail, store, file)?;
+        let start = edge.size().get();
+        if !leaves.iter().map(|(seq, _)| *seq).eq((start..).take(leaves.len())) {
+            return Err(Error::Tree);
+        }
+        let leaves: Vec<_> = leaves.into_iter().map(|(_, leaf)| leaf).collect();
+        write_tiles(trail, store, edge.append(&leaves))?;
+    }
+    let head = snapshot.head();
+    let is_whole = edge.size().get() == head.size.0
+        && head.root.is_none_or(|root| Hash::from(root.0) == edge.root());
+    if is_whole { Ok(edge) } else { Err(Error::Tree) }
+}
+
+/// The leaves of the rows in `file`, by `seq`.
+fn leaves_of(trail: &Trail, store: &Store, file: &DataFile) -> Result<Vec<(u64, Hash)>> {
+    let bytes = trail.wait(store.read_file(file))??.ok_or(Error::Tree)?;
+    let mut core = CoreWriter::new();
+    let mut leaves = Vec::new();
+    for scanned in FileScan::new(file, bytes, Column::ALL)? {
+        let (_, batch) = scanned?;
+        let events = EventBatch::try_new(&batch).map_err(|_| Error::Tree)?;
+        for row in 0..events.len() {
+            let seq = events.seq(row).ok_or(Error::Tree)?;
+            let leaf = events.leaf_hash(row, &mut core).ok_or(Error::Tree)?;
+            leaves.push((seq.0, Hash::from(leaf.0)));
+        }
+    }
+    leaves.sort_unstable_by_key(|(seq, _)| *seq);
+    Ok(leaves)
+}
+
+/// Writes tiles durably.
+pub(crate) fn write_tiles(
+    trail: &Trail,
+    store: &Store,
+    tiles: Vec<(TileId, Vec<u8>)>,
+) -> Result<()> {
+    let tiles = tiles.into_iter().map(|(tile, bytes)| (tile.path(), bytes)).collect();
+    Ok(trail.wait(store.put_sides(tiles))??)
+}
+
+/// The signed checkpoint of a store, as far as this process knows it.
+#[derive(Debug)]
+pub(crate) struct SignedHead {
+    key: SigningKey,
+    origin: String,
+    /// The note that was last checked, and what it says.
+    known: Option<(Vec<u8>, Checkpoint)>,
+}
+
+impl SignedHead {
+    pub(crate) const fn new(key: SigningKey, origin: String) -> Self {
+        Self { key, origin, known: None }
+    }
+
+    /// Checks that the tree with this edge extends the signed checkpoint.
+    ///
+    /// Fails if the checkpoint is not ours or tells of another tree: then somebody has altered the store, and what is drained now would make
+    /// that look right.
+    pub(crate) fn check(&mut self, trail: &Trail, store: &Store, edge: &RightEdge) -> Result<()> {
+        let Some(note) = trail.wait(store.side(CHECKPOINT))?? else {
+            return match self.known.take() {
+                None => Ok(()),
+                Some(_) => Err(contradiction("the signed checkpoint was removed")),
+            };
+        };
+        if let Some((known, checkpoint)) = &self.known
+            && known[..] == note[..]
+            && checkpoint.size() == edge.size()
+            && checkpoint.root() == edge.root()
+        {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint::open(&note, &self.key.verifier_key())
+            .map_err(|error| contradiction(&format!("the checkpoint is not ours: {error}")))?;
+        let (size, root) = (checkpoint.size(), checkpoint.root());
+        if size > edge.size() {
+            let (signed, found) = (size, edge.size());
+            return Err(contradiction(&format!(
+                "the checkpoint covers {signed} events and the table holds {found}"
+            )));
+        }
+        let proof = prove_consistency(size, edge.size(), |tile| read_tile(trail, store, tile))?;
+        if !verify_consistency(size, &root, edge.size(), &edge.root(), &proof)?.is_verified() {
+            return Err(contradiction("the table does not extend the signed checkpoint"));
+        }
+        self.known = Some((note.to_vec(), checkpoint));
+        Ok(())
+    }
+
+    /// Signs the tree with this edge, which extends the checkpoint that was checked, and removes the tiles it makes stale.
+    pub(crate) fn sign(&mut self, trail: &Trail, store: &Store, edge: &RightEdge) -> Result<()> {
+        let old = self.known.as_ref().map_or(TreeSize::ZERO, |(_, known)| known.size());
+        if edge.size() == TreeSize::ZERO || (old == edge.size() && self.known.is_some()) {
+            return Ok(());
+        }
+        let checkpoint =
+            Checkpoint::new(self.origin.clone(), edge.size(), edge.root(), Vec::new())?;
+        let note = checkpoint.sign(&self.key)?.to_string().into_bytes();
+        trail.wait(store.put_side(CHECKPOINT, note.clone()))??;
+        self.known = Some((note, checkpoint));
+        let stale: Vec<_> =
+            stale_partials(old, edge.size()).into_iter().map(TileId::path).collect();
+        Ok(trail.wait(store.delete_sides(&stale))??)
+    }
+}
+
+fn contradiction(reason: &str) -> Error {
+    Error::Checkpoint { reason: reason.to_owned() }
+}
+
+pub(crate) fn read_tile(trail: &Trail, store: &Store, tile: TileId) -> Result<Vec<u8>> {
+    let bytes = trail.wait(store.side(&tile.path()))??;
+    bytes.map(|bytes| bytes.to_vec()).ok_or(Error::Merkle(MerkleError::MissingTile { tile }))
+}

@@ -1,0 +1,83 @@
+//! Reading files of events as they are, for verification.
+
+use std::ops::Range;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::ObjectStoreExt as _;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use trailkeeper_event::Column;
+
+use crate::error::{Result, StoreError};
+use crate::file::DataFile;
+use crate::store::Store;
+
+/// How many rows a batch of a scan has at most.
+const BATCH_ROWS: usize = 8192;
+
+/// The bytes of one file of events, and the batches in it.
+///
+/// A scan is synchronous: decoding is CPU work, and belongs on a thread of its own.
+pub struct FileScan {
+    path: String,
+    reader: ParquetRecordBatchReader,
+    row: u64,
+}
+
+impl Store {
+    /// Reads a whole file of events. `None` if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If the storage does not read.
+    pub async fn read_file(&self, file: &DataFile) -> Result<Option<Bytes>> {
+        let location = self.location();
+        match self.objects.get(&Path::from(file.path.as_str())).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            found => {
+                let found = found.map_err(|error| StoreError::storage(&location, error))?;
+                let bytes = found.bytes().await;
+                bytes.map(Some).map_err(|error| StoreError::storage(&location, error))
+            }
+        }
+    }
+}
+
+impl FileScan {
+    /// Starts reading `columns` of the file's bytes, in the order of its rows.
+    ///
+    /// The types are those of the Parquet file itself, whatever other schema its metadata claims.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the bytes are not a Parquet file.
+    pub fn new(file: &DataFile, bytes: Bytes, columns: &[Column]) -> Result<Self> {
+        let damaged = |error| StoreError::file(&file.path, Box::new(error));
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
+        let builder = builder.map_err(damaged)?;
+        let names = columns.iter().map(|column| column.name());
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+        Ok(Self { path: file.path.clone(), reader: reader.map_err(damaged)?, row: 0 })
+    }
+}
+
+impl Iterator for FileScan {
+    type Item = Result<(Range<u64>, RecordBatch)>;
+
+    /// The next rows and their numbers in the file, from 0.
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = match self.reader.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(StoreError::file(&self.path, Box::new(error)))),
+        };
+        let start = self.row;
+        self.row += u64::try_from(batch.num_rows()).unwrap_or(0);
+        Some(Ok((start..self.row, batch)))
+    }
+}

@@ -1,0 +1,133 @@
+//! Events as Parquet bytes.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use trailkeeper_event::{Column, ColumnType, arrow_schema};
+
+use crate::error::{Result, StoreError};
+use crate::file::{Bounds, STATS_COLUMNS, encode_stats};
+
+/// Texts that differ from row to row: compressed, since a dictionary of them saves nothing and would have to be read whole for
+/// one row. The others are left uncompressed, because opening a decompressor costs more than decoding such a page.
+const WIDE: [Column; 6] = [
+    Column::ObjectLabel,
+    Column::Related,
+    Column::Before,
+    Column::After,
+    Column::Unavailable,
+    Column::Data,
+];
+
+/// Numbers that rise or repeat: stored as differences.
+const DELTA: [Column; 7] = [
+    Column::Seq,
+    Column::TransactionNumber,
+    Column::Position,
+    Column::OccurredAt,
+    Column::CommittedAt,
+    Column::RecordedAt,
+    Column::DurationUs,
+];
+
+/// How event files are written: small pages and row groups, so that one object's history decodes little.
+fn properties() -> Result<WriterProperties> {
+    let path = |column: Column| ColumnPath::from(column.name());
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(3)?);
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_created_by(concat!("trailkeeper ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_max_row_group_row_count(Some(16_384))
+        .set_data_page_row_count_limit(256)
+        // Limits are only looked at between these.
+        .set_write_batch_size(256)
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_column_index_truncate_length(None)
+        .set_statistics_truncate_length(None);
+    for column in WIDE {
+        builder = builder
+            .set_column_compression(path(column), zstd)
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_statistics_enabled(path(column), EnabledStatistics::None);
+    }
+    for column in DELTA {
+        builder = builder
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in [Column::ObjectKey, Column::ObjectId] {
+        builder = builder
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_encoding(path(column), Encoding::DELTA_BYTE_ARRAY);
+    }
+    Ok(builder.set_column_bloom_filter_enabled(path(Column::ObjectKey), true).build())
+}
+
+/// A file of events before it is put into the store.
+pub(crate) struct EncodedFile {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stats: String,
+    pub(crate) rows: usize,
+}
+
+/// Encodes events of one month.
+pub(crate) fn encode(batches: &[RecordBatch]) -> Result<EncodedFile> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut bounds = HashMap::new();
+    let mut nulls = HashMap::new();
+    for column in STATS_COLUMNS {
+        let mut merged = None;
+        let mut null_count = 0;
+        for batch in batches {
+            let array = batch.column_by_name(column.name()).ok_or_else(|| {
+                StoreError::internal(format!("a batch has no column {}", column.name()))
+            })?;
+            null_count += array.null_count();
+            merged = merge(merged, bounds_of(column, array.as_ref()));
+        }
+        nulls.insert(column, null_count);
+        if let Some(found) = merged {
+            bounds.insert(column, found);
+        }
+    }
+    let bytes = writer.into_inner()?;
+    Ok(EncodedFile { bytes, stats: encode_stats(rows, &bounds, &nulls), rows })
+}
+
+fn bounds_of(column: Column, array: &dyn Array) -> Option<Bounds> {
+    match column.column_type() {
+        ColumnType::Text => {
+            let array = array.as_string_opt::<i32>()?;
+            Some(Bounds::Text(min_string(array)?.to_owned(), max_string(array)?.to_owned()))
+        }
+        ColumnType::Int => {
+            let array = array.as_primitive_opt::<Int64Type>()?;
+            Some(Bounds::Int(min(array)?, max(array)?))
+        }
+        ColumnType::Time => {
+            let array = array.as_primitive_opt::<TimestampMicrosecondType>()?;
+            Some(Bounds::Int(min(array)?, max(array)?))
+        }
+        ColumnType::Bytes => None,
+    }
+}
+
+fn merge(left: Option<Bounds>, right: Option<Bounds>) -> Option<Bounds> {
+    match (left, right) {
+        (Some(Bounds::Int(a, b)), Some(Bounds::Int(c, d))) => Some(Bounds::Int(a.min(c), b.max(d))),
+        (Some(Bounds::Text(a, b)), Some(Bounds::Text(c, d))) => {
+            Some(Bounds::Text(a.min(c), b.max(d)))
+        }
+        (left, right) => left.or(right),
+    }
+}

@@ -1,0 +1,6 @@
+//! The store against a real Delta table in a temporary folder.
+
+mod append;
+mod bad_weather;
+mod query;
+mod sample;

@@ -1,0 +1,1 @@
+"""A day of work in the example, played over HTTP against a real server."""

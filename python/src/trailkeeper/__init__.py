@@ -1,0 +1,41 @@
+"""Trailkeeper: the audit trail of a Django platform.
+
+Add `"trailkeeper"` to `INSTALLED_APPS` and `"trailkeeper.middleware.TrailkeeperMiddleware"` to `MIDDLEWARE`. From then on every write through
+Django's ORM, every login and every request is recorded outside the application's database.
+
+- `history(invoice)`: the events of one object. `events()`: all of them. Both are QuerySets.
+- `as_of(invoice, time)`: the object as it was.
+- `record("invoice.validated", target=invoice)`: an event of the application's own.
+- `with context(actor=..., reason=...)`: who acts and why, outside of requests.
+- `flush()`: waits until all that has been committed is in the store.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+# Not lazily: once the package of the same name is imported, Python would give that instead of the function.
+from trailkeeper.history import as_of, events, history
+
+if TYPE_CHECKING:
+    from trailkeeper.drainer import flush
+    from trailkeeper.layers import context
+    from trailkeeper.recording import record
+
+__all__ = ["__version__", "as_of", "context", "events", "flush", "history", "record"]
+
+__version__ = "0.1.0"
+
+_HOMES: Final = {
+    "context": "trailkeeper.layers",
+    "flush": "trailkeeper.drainer",
+    "record": "trailkeeper.recording",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'trailkeeper' has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -1,0 +1,115 @@
+"""How the value of a field is brought into the form that the database gives back."""
+
+from __future__ import annotations
+
+import decimal
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.db.backends.utils import format_number
+
+from trailkeeper.conf import settings
+
+__all__ = ["FieldSpec", "is_mutable", "is_secret", "spec_of"]
+
+#: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked, normalise.
+FieldSpec = tuple[str, str, int | None, bool, Callable[[Any], Any]]
+
+SECRET: Final = re.compile(
+    r"(^|_)(passwd|passphrase|password|secret|token|api_?key|private_?key|access_?key|credentials?"
+    r"|otp|totp)(_|$)",
+    re.IGNORECASE,
+)
+#: A field called `key` is a secret in a model called like one of these.
+SECRET_MODEL: Final = re.compile(r"token|api_?key|secret|credential", re.IGNORECASE)
+
+_KINDS: Final[list[tuple[type[models.Field[Any, Any]], str]]] = [
+    (models.BooleanField, "bool"),
+    (models.DecimalField, "decimal"),
+    (models.FloatField, "float"),
+    (models.IntegerField, "int"),
+    (models.UUIDField, "uuid"),
+    (models.JSONField, "json"),
+    (models.DateTimeField, "datetime"),
+    (models.DateField, "date"),
+    (models.FileField, "any"),
+    (models.GenericIPAddressField, "any"),
+    (models.CharField, "text"),
+    (models.TextField, "text"),
+]
+# Lists may change after the event: they are written at once and compared as JSON.
+_MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
+
+
+def is_mutable(field: models.Field[Any, Any]) -> bool:
+    """Whether the field's values can be changed in place."""
+    return field.get_internal_type() in _MUTABLE or type(field).__name__ in _MUTABLE
+
+
+def is_secret(field: models.Field[Any, Any]) -> bool:
+    """Whether the field looks as if it held a secret, or `MASK` names it (`app.model.field`, with wildcards)."""
+    if SECRET.search(field.name):
+        return True
+    model = field.model._meta
+    if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):
+        return True
+    return any(
+        pattern_matches(pattern, f"{model.label_lower}.{field.name}") for pattern in settings["MASK"]
+    )
+
+
+def pattern_matches(pattern: str, name: str) -> bool:
+    """Whether a pattern with `*` and `?` matches a lower-case dotted name."""
+    regex = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(regex, name) is not None
+
+
+def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
+    """What the recorder must know of `field` on a database of `vendor`."""
+    target = _target(field)
+    kind = "json" if is_mutable(target) else _kind(target)
+    places = target.decimal_places if isinstance(target, models.DecimalField) else None
+    return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
+
+
+def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    while field.remote_field is not None and hasattr(field, "target_field"):
+        field = field.target_field
+    return field
+
+
+def _kind(field: models.Field[Any, Any]) -> str:
+    # A subclass with converters of its own gives values that only it understands.
+    if hasattr(field, "from_db_value") and not isinstance(field, models.JSONField):
+        return "any"
+    for base, kind in _KINDS:
+        if isinstance(field, base):
+            return "any" if kind == "datetime" and not django_settings.USE_TZ else kind
+    return "any"
+
+
+def _normaliser(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], Any]:
+    if isinstance(field, models.DecimalField):
+        return lambda value: _quantise(field, value, vendor)
+    if isinstance(field, models.FileField):
+        return lambda value: str(getattr(value, "name", value) or "")
+    if isinstance(field, models.DateTimeField):
+        return lambda value: field.to_python(field.get_prep_value(value))
+    return field.to_python
+
+
+def _quantise(field: models.DecimalField[Any, Any], value: Any, vendor: str) -> Any:
+    """The decimal as stored: PostgreSQL rounds half away from zero, Django itself half to even."""
+    number = field.to_python(value)
+    if number is None or not number.is_finite():
+        return number
+    places = field.decimal_places
+    if vendor == "postgresql":
+        step = decimal.Decimal(1).scaleb(-places)
+        number = number.quantize(step, rounding=decimal.ROUND_HALF_UP)
+    else:
+        number = decimal.Decimal(format_number(number, field.max_digits, places))
+    return number if number else abs(number)

@@ -1,0 +1,174 @@
+"""What an instance was loaded with: its `before`.
+
+A snapshot stands on `instance._state`, so it is copied and pickled with the instance and seen by nobody else. It names the scope it was taken in:
+when that is rolled back, the snapshot before it stands again.
+
+Wraps these private interfaces of Django, each held by a contract test: `Model.from_db`, `Model.refresh_from_db`, `Model._do_update`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import connections, models
+
+from trailkeeper import _recorder
+from trailkeeper.capture.registry import tracker_of
+from trailkeeper.capture.transactions import capture_of
+
+if TYPE_CHECKING:
+    from trailkeeper.capture.registry import Tracker
+    from trailkeeper.capture.transactions import Scope
+
+__all__ = ["install", "known_values", "remember", "uninstall"]
+
+ATTRIBUTE: Final = "_trailkeeper_snapshot"
+
+#: A value that is not known.
+UNKNOWN: Final = ...
+
+
+class Snapshot:
+    """Values of an instance's attributes, as the database had them.
+
+    Args:
+        names: the attributes.
+        values: their values, in the same order; values that can change in place are encoded.
+        scope: where they were written; None if they were read, or written in autocommit.
+        previous: what stands again when the scope is rolled back.
+    """
+
+    __slots__ = ("names", "previous", "scope", "values")
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        values: Sequence[Any],
+        scope: Scope | None = None,
+        previous: Snapshot | None = None,
+    ) -> None:
+        self.names = names
+        self.values = values
+        self.scope = scope
+        self.previous = previous
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy outlives the transaction, whose outcome it cannot follow.
+        return Snapshot, ((), ()) if self.scope else (tuple(self.names), tuple(self.values))
+
+
+def known_values(instance: models.Model, tracker: Tracker) -> Sequence[Any] | None:
+    """What the database had for the tracked fields of `instance`; None if nothing is known."""
+    snapshot: Snapshot | None = instance._state.__dict__.get(ATTRIBUTE)
+    while snapshot is not None and snapshot.scope is not None and snapshot.scope.is_dead():
+        snapshot = snapshot.previous
+    if snapshot is None:
+        return None
+    if snapshot.names is tracker.attnames:
+        return snapshot.values
+    values = dict(zip(snapshot.names, snapshot.values, strict=False))
+    return [values.get(name, UNKNOWN) for name in tracker.attnames]
+
+
+def remember(
+    instance: models.Model, tracker: Tracker, values: list[Any], scope: Scope | None
+) -> None:
+    """Notes what the database has for the tracked fields of `instance` from now on."""
+    for place in tracker.mutable:
+        values[place] = _frozen(values[place])
+    state = instance._state.__dict__
+    if scope is None and len(instance._meta.concrete_fields) == len(tracker.attnames):
+        state[ATTRIBUTE] = Snapshot(tracker.attnames, values)
+        return
+    previous: Snapshot | None = state.get(ATTRIBUTE)
+    if previous is not None and previous.scope is scope:
+        previous = previous.previous
+    names, kept = tracker.attnames, values
+    if len(instance._meta.concrete_fields) != len(names):
+        # One table of several: keep what is known of the others.
+        older = state.get(ATTRIBUTE)
+        merged = dict(zip(older.names, older.values, strict=False)) if older is not None else {}
+        merged.update(zip(names, values, strict=True))
+        names, kept = tuple(merged), list(merged.values())
+    state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
+
+
+def _frozen(value: Any) -> Any:
+    if value is None or value is UNKNOWN or isinstance(value, bytes):
+        return value
+    return _recorder.freeze(value)
+
+
+_originals: dict[str, Any] = {}
+
+
+def _from_db(
+    cls: type[models.Model], db: str, field_names: Sequence[str], values: Sequence[Any], **more: Any
+) -> models.Model:
+    instance: models.Model = _originals["from_db"].__func__(cls, db, field_names, values, **more)
+    tracker = tracker_of(cls, connections[db].vendor)
+    if tracker is not None:
+        names = tracker.attnames
+        if len(values) == len(names) == len(cls._meta.concrete_fields):
+            # All fields are loaded, and Django loads them in the order of the tracker.
+            if tracker.mutable:
+                values = list(values)
+                for place in tracker.mutable:
+                    values[place] = _frozen(values[place])
+            instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
+        else:
+            mutable = {names[place] for place in tracker.mutable}
+            kept = [
+                _frozen(value) if name in mutable else value
+                for name, value in zip(field_names, values, strict=True)
+            ]
+            instance._state.__dict__[ATTRIBUTE] = Snapshot(field_names, kept)
+    return instance
+
+
+def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
+    _originals["refresh_from_db"](self, *args, **kwargs)
+    alias = self._state.db
+    tracker = tracker_of(type(self), connections[alias].vendor) if alias else None
+    if tracker is None:
+        return
+    fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
+    values = list(known_values(self, tracker) or [UNKNOWN] * len(tracker.attnames))
+    wanted = None if fields is None else set(fields)
+    for place, field in enumerate(tracker.model._meta.local_concrete_fields):
+        if wanted is None or field.name in wanted or field.attname in wanted:
+            values[place] = self.__dict__.get(field.attname, UNKNOWN)
+    remember(self, tracker, values, None)
+
+
+def _do_update(
+    self: models.Model, base_qs: Any, using: str, pk_val: Any, values: Any, *args: Any, **kwargs: Any
+) -> Any:
+    connection = connections[using]
+    if tracker_of(base_qs.model, connection.vendor) is None:
+        return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)
+    capture = capture_of(connection)
+    capture.saving = (self, pk_val, values)
+    try:
+        return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)
+    finally:
+        capture.saving = None
+
+
+def install() -> None:
+    """Wraps the model's methods; a second call changes nothing."""
+    if _originals:
+        return
+    for name in ("from_db", "refresh_from_db", "_do_update"):
+        _originals[name] = models.Model.__dict__[name]
+    models.Model.from_db = classmethod(_from_db)  # type: ignore[method-assign, assignment]
+    models.Model.refresh_from_db = _refresh_from_db  # type: ignore[method-assign, assignment]
+    models.Model._do_update = _do_update  # type: ignore[attr-defined]
+
+
+def uninstall() -> None:
+    """Puts Django's own methods back."""
+    while _originals:
+        name, original = _originals.popitem()
+        setattr(models.Model, name, original)

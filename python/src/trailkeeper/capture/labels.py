@@ -1,0 +1,61 @@
+"""How objects are named in events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from trailkeeper.capture.registry import object_id_of, tracker_of
+from trailkeeper.failure import logger
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Model
+
+    from trailkeeper.capture.registry import Tracker
+
+__all__ = ["describe", "label_of"]
+
+
+class _QueryRefused(Exception):
+    """A `__str__` wanted to ask the database."""
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise _QueryRefused
+
+
+def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper) -> str | None:
+    """How the instance shows itself; None if that takes a query, fails, or would show a secret."""
+    if not tracker.has_label or tracker.has_secret_pk:
+        return None
+    # Not an execute wrapper: what it refuses would still count among the executed queries.
+    overrides = connection.__dict__
+    overrides["cursor"] = overrides["chunked_cursor"] = _refuse
+    try:
+        return str(instance)
+    except _QueryRefused:
+        return None
+    except Exception as error:
+        logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
+        return None
+    finally:
+        overrides.pop("cursor", None)
+        overrides.pop("chunked_cursor", None)
+
+
+def describe(instance: Model) -> dict[str, Any]:
+    """The columns `model`, `object_id` and `object_label` for an instance."""
+    alias = instance._state.db or "default"
+    connection = connections[alias]
+    label = instance._meta.label_lower
+    tracker = tracker_of(type(instance), connection.vendor)
+    if tracker is None:
+        return {"model": label, "object_id": str(instance.pk)}
+    values = [getattr(instance, name, None) for name in tracker.attnames]
+    return {
+        "model": tracker.label,
+        "object_id": object_id_of(tracker, values),
+        "object_label": label_of(instance, tracker, connection),
+    }

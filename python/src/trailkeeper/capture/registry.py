@@ -1,0 +1,217 @@
+"""Which models are tracked, and what capture knows of each."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.db import models
+
+from trailkeeper._recorder import Schema
+from trailkeeper.capture.fields import is_mutable, is_secret, pattern_matches, spec_of
+from trailkeeper.conf import BOOKKEEPING, settings
+
+__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "tracker_of", "why"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The many-to-many field that an automatic through model stands for.
+
+    Args:
+        model: label of the model that declares the field.
+        field: the field's name.
+        source: attribute of the through row that holds the key of that model's object.
+        target: attribute that holds the key of the other side's.
+        target_model: label of the other side's model.
+    """
+
+    model: str
+    field: str
+    source: str
+    target: str
+    target_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracker:
+    """What capture knows of a tracked model on one kind of database.
+
+    Args:
+        model: the concrete model.
+        schema: the recorder's view of its fields.
+        attnames: attributes of the instance, in the order of the schema's fields.
+        index: place of each attribute in `attnames`.
+        mutable: places of the fields whose values can change in place.
+        generated: places of the fields that the database computes.
+        pk: places of the fields of the primary key.
+        is_key_first: whether the key is one field and the first, and no field is computed by the database.
+        has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
+        has_label: whether the model says how it is shown (`__str__`).
+        link: set for an automatic through model.
+    """
+
+    model: type[models.Model]
+    schema: Schema
+    attnames: tuple[str, ...]
+    index: dict[str, int]
+    mutable: tuple[int, ...]
+    generated: tuple[int, ...]
+    pk: tuple[int, ...]
+    is_key_first: bool
+    has_secret_pk: bool
+    has_label: bool
+    link: Link | None
+
+    @property
+    def label(self) -> str:
+        """The model's name in events: `billing.invoice`."""
+        return self.model._meta.label_lower
+
+
+_trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
+
+
+def tracker_of(model: type[models.Model], vendor: str) -> Tracker | None:
+    """The tracker of `model` on a database of `vendor`; None if it is not tracked."""
+    try:
+        return _trackers[model, vendor]
+    except KeyError:
+        concrete = model._meta.concrete_model or model
+        tracker = _make(concrete, vendor) if is_tracked(concrete) else None
+        _trackers[model, vendor] = tracker
+        return tracker
+
+
+def is_tracked(model: type[models.Model]) -> bool:
+    """Whether the settings say that `model` is captured."""
+    return why(model)[0]
+
+
+def why(model: type[models.Model]) -> tuple[bool, str]:
+    """Whether `model` is captured, and the setting that says so."""
+    owner = _link_owner(model)
+    if owner is not None:
+        captured, reason = why(owner)
+        return captured, f"{reason}, as the many-to-many field of {owner._meta.label_lower}"
+    label = model._meta.label_lower
+    if model._meta.app_label == "trailkeeper":
+        return False, "the trail does not record itself"
+    for pattern in settings["EXCLUDE"]:
+        if pattern_matches(pattern, label):
+            return False, f"EXCLUDE has {pattern!r}"
+    for pattern in settings["INCLUDE"]:
+        if pattern_matches(pattern, label) and (pattern != "*" or label not in BOOKKEEPING):
+            return True, f"INCLUDE has {pattern!r}"
+    if label in BOOKKEEPING:
+        return False, "bookkeeping of Django; INCLUDE can name it"
+    return False, "no pattern of INCLUDE matches"
+
+
+def object_id_of(tracker: Tracker, values: Sequence[Any]) -> str | None:
+    """The object's id as events have it: text, or canonical JSON for a composite key.
+
+    Args:
+        tracker: the tracker of its model.
+        values: the values of its fields, in the order of the schema's.
+    """
+    if len(tracker.pk) == 1:
+        only = values[tracker.pk[0]]
+        return None if only is None or only is ... else text_of_key(tracker, only)
+    key = [values[place] for place in tracker.pk]
+    if not key or any(part is None or part is ... for part in key):
+        return None
+    return json.dumps([_scalar(part) for part in key], ensure_ascii=False, separators=(",", ":"))
+
+
+def text_of_key(tracker: Tracker, key: Any) -> str:
+    """The id of an object whose primary key is one value."""
+    text = str(key)
+    if tracker.has_secret_pk:
+        digest = hmac.new(mask_key(), text.encode(), hashlib.sha256).hexdigest()
+        return f"masked:{digest[:32]}"
+    return text
+
+
+def mask_key() -> bytes:
+    """The key of the hashes that stand for masked values: derived from `SECRET_KEY`."""
+    secret = str(django_settings.SECRET_KEY).encode()
+    return hashlib.sha256(b"trailkeeper mask " + secret).digest()
+
+
+def reset() -> None:
+    """Forgets all trackers: settings or models have changed."""
+    _trackers.clear()
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, str)) else str(value)
+
+
+def _make(model: type[models.Model], vendor: str) -> Tracker:
+    meta = model._meta
+    fields: Sequence[models.Field[Any, Any]] = meta.local_concrete_fields
+    attnames = tuple(field.attname for field in fields)
+    index = {name: place for place, name in enumerate(attnames)}
+    pk_fields: Iterable[models.Field[Any, Any]] = getattr(meta, "pk_fields", [meta.pk])
+    schema = Schema(
+        meta.label_lower,
+        [spec_of(field, vendor) for field in fields],
+        mask_key(),
+        settings["MAX_VALUE_BYTES"],
+    )
+    pk = tuple(index[field.attname] for field in pk_fields if field.attname in index)
+    generated = tuple(
+        place for place, field in enumerate(fields) if getattr(field, "generated", False)
+    )
+    return Tracker(
+        model=model,
+        schema=schema,
+        attnames=attnames,
+        index=index,
+        mutable=tuple(place for place, field in enumerate(fields) if is_mutable(field)),
+        generated=generated,
+        pk=pk,
+        is_key_first=pk == (0,) and not generated,
+        has_secret_pk=any(is_secret(field) for field in pk_fields),
+        has_label=model.__str__ is not models.Model.__str__,
+        link=_link_of(model),
+    )
+
+
+def _link_owner(model: type[models.Model]) -> type[models.Model] | None:
+    owner = model._meta.auto_created
+    return owner if isinstance(owner, type) and issubclass(owner, models.Model) else None
+
+
+def _link_of(model: type[models.Model]) -> Link | None:
+    owner = _link_owner(model)
+    if owner is None:
+        return None
+    for field in owner._meta.local_many_to_many:
+        if field.remote_field.through is model:
+            return Link(
+                model=owner._meta.label_lower,
+                field=field.name,
+                source=model._meta.get_field(field.m2m_field_name()).attname,
+                target=model._meta.get_field(field.m2m_reverse_field_name()).attname,
+                target_model=field.related_model._meta.label_lower,
+            )
+    return None
+
+
+_SETTINGS: Final = frozenset({"TRAILKEEPER", "USE_TZ", "SECRET_KEY", "INSTALLED_APPS"})
+
+
+def _on_setting_changed(*, setting: str, **_: object) -> None:
+    if setting in _SETTINGS:
+        reset()
+
+
+setting_changed.connect(_on_setting_changed, dispatch_uid="trailkeeper.capture.registry")

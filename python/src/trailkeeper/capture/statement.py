@@ -1,0 +1,107 @@
+"""Recording around one statement: before it in autocommit, after it in a transaction.
+
+In a transaction, the events of a statement join those of the connection once it has succeeded. In autocommit the statement is the commit: what it
+is about to do is written as prepared before it, and marked, with the values as stored, after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from trailkeeper import spool
+from trailkeeper.capture.transactions import Capture, add_loss, is_uncertain
+from trailkeeper.failure import losses, report
+
+if TYPE_CHECKING:
+    from trailkeeper._recorder import Transaction
+
+__all__ = ["run"]
+
+#: Adds the events of a statement to a transaction: those meant, before it, or those that happened, given its result.
+Record = Callable[["Transaction"], None]
+
+
+def run(
+    capture: Capture,
+    execute: Callable[[], Any],
+    *,
+    intend: Record,
+    confirm: Callable[[Any, Transaction], None],
+    intent_is_exact: bool,
+    has_effect: Callable[[Any], bool],
+    doing: str,
+) -> Any:
+    """Executes a statement and records it.
+
+    Args:
+        capture: of the statement's connection.
+        execute: runs the statement, and gives its result.
+        intend: adds the events that the statement is meant to have.
+        confirm: adds the events that it had, given its result.
+        intent_is_exact: whether the intended events are those that happen, if any do.
+        has_effect: whether the statement changed anything, given its result.
+        doing: what this is, for a failure's message.
+
+    Returns:
+        What `execute` gave.
+
+    Raises:
+        RecordingError: if the events cannot be recorded and `ON_FAILURE` is `"raise"`.
+    """
+    if not capture.is_autocommit():
+        result = execute()
+        if has_effect(result):
+            _record(lambda: confirm(result, capture.open()), doing)
+        return result
+    prepared = _prepare(capture, intend, doing)
+    try:
+        result = execute()
+    except BaseException as error:
+        if prepared is not None:
+            mark = prepared.uncertain if is_uncertain(error) else prepared.abort
+            _record(mark, f"mark {doing}", events=0)
+        raise
+    if prepared is not None:
+        _record(lambda: _settle(prepared, result, confirm, intent_is_exact, has_effect), doing)
+    return result
+
+
+def _prepare(capture: Capture, intend: Record, doing: str) -> Transaction | None:
+    count, why = losses.take()
+    try:
+        transaction = spool.begin()
+        if count:
+            add_loss(transaction, count, why)
+        intend(transaction)
+        if not len(transaction):
+            return transaction
+        transaction.prepare(capture.note)
+        return transaction
+    except Exception as error:
+        if count:
+            losses.add(count, why)
+        report(error, events=1, doing=doing)
+        return None
+
+
+def _settle(
+    prepared: Transaction,
+    result: Any,
+    confirm: Callable[[Any, Transaction], None],
+    intent_is_exact: bool,
+    has_effect: Callable[[Any], bool],
+) -> None:
+    if not has_effect(result):
+        prepared.abort()
+        return
+    if not intent_is_exact:
+        confirm(result, prepared)
+    prepared.commit()
+
+
+def _record(record: Callable[[], None], doing: str, events: int = 1) -> None:
+    try:
+        record()
+    except Exception as error:
+        report(error, events=events, doing=doing)

@@ -1,0 +1,334 @@
+"""The events of a database connection's open transaction.
+
+They are kept until the database commits: written as prepared just before the COMMIT, marked after it, cut back with a savepoint, dropped by a
+rollback. This does not depend on anybody's `on_commit` hooks.
+
+Wraps these private interfaces of Django, each held by a contract test: `BaseDatabaseWrapper._commit`, `._rollback`, `._close`, `._savepoint`,
+`._savepoint_rollback`, `._savepoint_commit`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from trailkeeper import spool
+from trailkeeper.layers import current_context
+from trailkeeper.failure import losses, report
+
+if TYPE_CHECKING:
+    from trailkeeper._recorder import Context, Transaction
+
+__all__ = [
+    "Capture",
+    "Scope",
+    "add_loss",
+    "capture_of",
+    "install",
+    "open_transactions",
+    "uninstall",
+]
+
+ATTRIBUTE: Final = "_trailkeeper_capture"
+
+
+class Scope:
+    """A transaction or savepoint, by which one can tell later whether it was rolled back."""
+
+    __slots__ = ("is_rolled_back", "parent")
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.parent = parent
+        self.is_rolled_back = False
+
+    def is_dead(self) -> bool:
+        """Whether it, or one around it, was rolled back."""
+        current: Scope | None = self
+        while current is not None:
+            if current.is_rolled_back:
+                return True
+            current = current.parent
+        return False
+
+
+class Capture:
+    """What one connection has recorded since its last commit.
+
+    Args:
+        connection: the connection it belongs to.
+    """
+
+    __slots__ = ("connection", "generation", "in_commit", "note", "saving", "scope", "stack", "transaction")
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.generation = spool.generation
+        #: How to ask the database what became of a transaction.
+        self.note: bytes = json.dumps({"database": connection.alias}).encode()
+        self.transaction: Transaction | None = None
+        self.scope: Scope | None = None
+        #: Open savepoints: name, number of events before it, scope around it.
+        self.stack: list[tuple[str, int, Scope]] = []
+        #: Whether events stand prepared in the spool while the outcome of the COMMIT is open.
+        self.in_commit = False
+        #: The instance that `Model.save()` is writing now: instance, key, values.
+        self.saving: tuple[Any, Any, Any] | None = None
+
+    def is_autocommit(self) -> bool:
+        """Whether the next statement is its own transaction."""
+        connection = self.connection
+        return not connection.in_atomic_block and connection.get_autocommit()
+
+    def open(self) -> Transaction:
+        """The transaction that collects the events of the connection."""
+        transaction = self.transaction
+        if transaction is None or self.generation != spool.generation:
+            transaction = self.transaction = spool.begin()
+            self.generation = spool.generation
+            self.scope = self.scope or Scope(None)
+            count, why = losses.take()
+            if count:
+                add_loss(transaction, count, why)
+        return transaction
+
+    def current_scope(self) -> Scope | None:
+        """The innermost scope; None in autocommit."""
+        if self.scope is None and not self.is_autocommit():
+            self.scope = Scope(None)
+        return self.scope
+
+    def add_event(self, items: dict[str, Any], values: dict[str, Any] | None) -> None:
+        """Adds an event; outside a transaction it is written at once."""
+        context: Context = current_context()
+        if not self.is_autocommit():
+            self.open().event(context, items, values)
+            return
+        transaction = spool.begin()
+        count, why = losses.take()
+        if count:
+            add_loss(transaction, count, why)
+        transaction.event(context, items, values)
+        transaction.complete()
+
+    def before_commit(self) -> None:
+        """Writes the events as prepared."""
+        transaction = self.transaction
+        if transaction is None or not len(transaction):
+            return
+        events = len(transaction)
+        try:
+            transaction.prepare(self.note)
+            self.in_commit = True
+        except Exception as error:
+            self._drop()
+            report(error, events=events, doing="record a transaction")
+
+    def after_commit(self) -> None:
+        """Marks the events as committed."""
+        transaction = self.transaction
+        self._leave()
+        if transaction is None or not self.in_commit:
+            return
+        self.in_commit = False
+        try:
+            transaction.commit()
+        except Exception as error:
+            # It stands prepared in the spool: the drainer asks the database about it.
+            report(error, events=0, doing="mark a transaction as committed")
+        self.transaction = None
+
+    def after_rollback(self, *, is_certain: bool) -> None:
+        """Drops the events, or marks them as uncertain if a COMMIT was under way and nobody knows."""
+        transaction = self.transaction
+        if self.scope is not None:
+            self.scope.is_rolled_back = True
+        for _, _, scope in self.stack:
+            scope.is_rolled_back = True
+        self._leave()
+        self.transaction = None
+        was_in_commit, self.in_commit = self.in_commit, False
+        if transaction is None:
+            return
+        try:
+            if was_in_commit and not is_certain:
+                transaction.uncertain()
+            else:
+                transaction.abort()
+        except Exception as error:
+            report(error, events=0, doing="mark a transaction as rolled back")
+
+    def savepoint(self, name: str) -> None:
+        """Remembers how many events came before the savepoint."""
+        around = self.scope or Scope(None)
+        self.stack.append((name, self._count(), around))
+        self.scope = Scope(around)
+
+    def rollback_to(self, name: str) -> None:
+        """Drops the events since the savepoint, which stays open."""
+        index = self._index(name)
+        if index is None:
+            return
+        if self.scope is not None:
+            self.scope.is_rolled_back = True
+        for _, _, inner in self.stack[index + 1 :]:
+            inner.is_rolled_back = True
+        _, count, around = self.stack[index]
+        del self.stack[index + 1 :]
+        self.scope = Scope(around)
+        if self.transaction is not None:
+            try:
+                self.transaction.truncate(count)
+            except Exception as error:
+                events = len(self.transaction)
+                self._drop()
+                report(error, events=events, doing="follow a savepoint's rollback")
+
+    def release(self, name: str) -> None:
+        """Forgets the savepoint: its events belong to what is around it."""
+        index = self._index(name)
+        if index is not None:
+            _, _, self.scope = self.stack[index]
+            del self.stack[index:]
+
+    def _count(self) -> int:
+        return len(self.transaction) if self.transaction is not None else 0
+
+    def _index(self, name: str) -> int | None:
+        for index in range(len(self.stack) - 1, -1, -1):
+            if self.stack[index][0] == name:
+                return index
+        return None
+
+    def _leave(self) -> None:
+        self.scope = None
+        self.stack.clear()
+        self.saving = None
+
+    def _drop(self) -> None:
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None:
+            transaction.forget()
+
+
+def capture_of(connection: Any) -> Capture:
+    """What `connection` has recorded; made on first use."""
+    capture: Capture | None = connection.__dict__.get(ATTRIBUTE)
+    if capture is None:
+        capture = Capture(connection)
+        connection.__dict__[ATTRIBUTE] = capture
+    return capture
+
+
+def add_loss(transaction: Transaction, count: int, why: str) -> None:
+    """Adds the event that says how many were dropped before it."""
+    items = {"kind": "system", "action": "events.dropped", "outcome": "failure"}
+    transaction.event(current_context(), items, {"data": {"count": count, "reason": why}})
+
+
+def open_transactions() -> list[tuple[str, int, bytes]]:
+    """What this thread's connections have recorded and not yet committed.
+
+    Returns:
+        For each transaction its writer, its number and its records, each behind its length (u32, little-endian).
+    """
+    found = []
+    for connection in connections.all(initialized_only=True):
+        capture: Capture | None = connection.__dict__.get(ATTRIBUTE)
+        if capture is None or capture.transaction is None:
+            continue
+        if capture.generation == spool.generation and (pending := capture.transaction.pending()):
+            found.append(pending)
+    return found
+
+
+def is_uncertain(error: BaseException) -> bool:
+    """Whether the database may have committed although the statement raised `error`."""
+    return isinstance(error, (OperationalError, InterfaceError)) or not isinstance(
+        error, DatabaseError
+    )
+
+
+_originals: dict[str, Any] = {}
+
+
+def _commit(self: BaseDatabaseWrapper) -> Any:
+    capture: Capture | None = self.__dict__.get(ATTRIBUTE)
+    if capture is None:
+        return _originals["_commit"](self)
+    capture.before_commit()
+    try:
+        result = _originals["_commit"](self)
+    except DatabaseError:
+        # A rollback follows; whether it works tells whether the server has answered.
+        raise
+    except BaseException:
+        capture.after_rollback(is_certain=False)
+        raise
+    capture.after_commit()
+    return result
+
+
+def _rollback(self: BaseDatabaseWrapper) -> Any:
+    capture: Capture | None = self.__dict__.get(ATTRIBUTE)
+    if capture is None:
+        return _originals["_rollback"](self)
+    try:
+        result = _originals["_rollback"](self)
+    except BaseException:
+        capture.after_rollback(is_certain=False)
+        raise
+    capture.after_rollback(is_certain=self.connection is not None)
+    return result
+
+
+def _close(self: BaseDatabaseWrapper) -> Any:
+    capture: Capture | None = self.__dict__.get(ATTRIBUTE)
+    try:
+        return _originals["_close"](self)
+    finally:
+        if capture is not None and capture.transaction is not None:
+            capture.after_rollback(is_certain=False)
+
+
+def _savepoint(self: BaseDatabaseWrapper, sid: str) -> None:
+    _originals["_savepoint"](self, sid)
+    capture_of(self).savepoint(sid)
+
+
+def _savepoint_rollback(self: BaseDatabaseWrapper, sid: str) -> None:
+    _originals["_savepoint_rollback"](self, sid)
+    capture_of(self).rollback_to(sid)
+
+
+def _savepoint_commit(self: BaseDatabaseWrapper, sid: str) -> None:
+    _originals["_savepoint_commit"](self, sid)
+    capture_of(self).release(sid)
+
+
+_WRAPPERS: Final = {
+    "_commit": _commit,
+    "_rollback": _rollback,
+    "_close": _close,
+    "_savepoint": _savepoint,
+    "_savepoint_rollback": _savepoint_rollback,
+    "_savepoint_commit": _savepoint_commit,
+}
+
+
+def install() -> None:
+    """Wraps the connection's transaction methods; a second call changes nothing."""
+    if _originals:
+        return
+    for name, wrapper in _WRAPPERS.items():
+        _originals[name] = getattr(BaseDatabaseWrapper, name)
+        setattr(BaseDatabaseWrapper, name, wrapper)
+
+
+def uninstall() -> None:
+    """Puts Django's own methods back."""
+    while _originals:
+        name, original = _originals.popitem()
+        setattr(BaseDatabaseWrapper, name, original)

@@ -1,0 +1,135 @@
+"""The embedded drainer: brings what all processes have spooled into the store.
+
+One process of those that share a spool is elected by a file lock. By default each process that records starts a daemon thread that stands for
+election; if the elected one dies, another takes over within two intervals. `DRAIN = "none"` leaves the work to `manage.py trailkeeper drain`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import connections
+
+from trailkeeper.conf import settings
+
+if TYPE_CHECKING:
+    from trailkeeper_engine import Drainer
+
+__all__ = ["flush", "run_once", "start", "stop"]
+
+logger: Final = logging.getLogger("trailkeeper")
+
+#: Seconds that the end of a process waits for the drain that is under way.
+PATIENCE: Final = 5.0
+
+
+class _Thread:
+    """The thread of this process, if it runs one."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self.stopping = threading.Event()
+        self.last_error = ""
+
+    def run(self) -> None:
+        drainer: Drainer | None = None
+        while not self.stopping.wait(float(settings["DRAIN_INTERVAL"])):
+            try:
+                if drainer is None:
+                    drainer = _elect()
+                if drainer is not None:
+                    run_once(drainer)
+                self.last_error = ""
+            except Exception as error:
+                # The events are safe in the spool: say so once, and try again.
+                drainer = None
+                if str(error) != self.last_error:
+                    logger.error("trailkeeper cannot drain the spool: %s", error)
+                    self.last_error = str(error)
+            finally:
+                connections.close_all()
+
+
+_current = _Thread()
+
+
+def start() -> None:
+    """Starts the thread of this process, if the settings ask for one and it does not run."""
+    if settings["DRAIN"] != "thread" or _current.thread is not None:
+        return
+    thread = threading.Thread(target=_current.run, name="trailkeeper-drain", daemon=True)
+    _current.thread = thread
+    thread.start()
+
+
+def stop() -> None:
+    """Stops the thread and waits until it has finished what it is doing."""
+    global _current
+    thread = _current.thread
+    if thread is None or thread is threading.current_thread():
+        return
+    _current.stopping.set()
+    thread.join(PATIENCE)
+    _current = _Thread()
+
+
+def run_once(drainer: Drainer) -> dict[str, Any]:
+    """Drains what is ready, and asks the databases about transactions in doubt.
+
+    Returns:
+        What was done: `events`, `transactions`, `batches`.
+
+    Raises:
+        trailkeeper.exceptions.TrailkeeperError: if the store or the spool cannot be used; nothing is lost.
+    """
+    from trailkeeper import engine, resolution
+
+    with engine.errors():
+        resolution.resolve_all(drainer)
+        report: dict[str, Any] = drainer.drain()
+    for finding in report.get("reports", ()):
+        logger.error("trailkeeper: %s", finding)
+    return report
+
+
+def flush(timeout: float = 30.0) -> None:
+    """Waits until everything committed before this call is in the store.
+
+    Args:
+        timeout: seconds to wait.
+
+    Raises:
+        UnavailableError: if it takes longer.
+    """
+    from trailkeeper import engine
+
+    with engine.errors():
+        drainer = engine.trail().elect_drainer()
+        if drainer is None:
+            engine.trail().flush(timeout)
+            return
+        try:
+            run_once(drainer)
+        finally:
+            drainer.close()
+
+
+def _elect() -> Drainer | None:
+    from trailkeeper import engine
+
+    with engine.errors():
+        elected: Drainer | None = engine.trail().elect_drainer()
+        return elected
+
+
+def _forget() -> None:
+    global _current
+    _current = _Thread()
+
+
+os.register_at_fork(after_in_child=_forget)
+atexit.register(stop)

@@ -1,0 +1,79 @@
+"""What happens when an event cannot be recorded.
+
+An audit failure never takes the application down, and never goes unseen: under `ON_FAILURE = "degrade"` it is logged and counted, and the next
+event that can be recorded is preceded by a `system` event that says how many were dropped. Under `"raise"` the application's write fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeVar
+
+from trailkeeper.conf import settings
+from trailkeeper.exceptions import RecordingError
+
+__all__ = ["Losses", "losses", "optional", "report"]
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("trailkeeper")
+
+
+class Losses:
+    """Events that this process had to drop and has not yet told the trail."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._reason = ""
+
+    def add(self, count: int, reason: str) -> None:
+        """Counts `count` dropped events."""
+        with self._lock:
+            self._count += count
+            self._reason = reason
+
+    def take(self) -> tuple[int, str]:
+        """Gives the count and the last reason, and starts from zero."""
+        if not self._count:
+            return 0, ""
+        with self._lock:
+            count, self._count = self._count, 0
+            return count, self._reason
+
+    @property
+    def count(self) -> int:
+        """How many events are counted now."""
+        return self._count
+
+
+losses = Losses()
+
+
+def report(error: BaseException, *, events: int, doing: str) -> None:
+    """Applies the failure policy to `error`, which cost `events` events.
+
+    Raises:
+        RecordingError: if `ON_FAILURE` is `"raise"`.
+    """
+    if settings.raises:
+        _raise(error, doing)
+    losses.add(events, f"{doing}: {error}")
+    logger.error("trailkeeper could not %s; %d event(s) dropped: %s", doing, events, error)
+
+
+def _raise(error: BaseException, doing: str) -> NoReturn:
+    if isinstance(error, RecordingError):
+        raise error
+    raise RecordingError(f"cannot {doing}: {error}") from error
+
+
+def optional(get: Callable[[], T], *, name: str) -> T | None:
+    """Gives `get()`, or None with a warning if it raises: one attribute is lost, not the event."""
+    try:
+        return get()
+    except Exception as error:
+        logger.warning("trailkeeper could not find out %s of an event: %r", name, error)
+        return None

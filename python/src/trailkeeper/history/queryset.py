@@ -1,0 +1,121 @@
+"""Queries over the trail: a `QuerySet` that knows the questions people ask of it."""
+
+import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from trailkeeper.backend.alias import ALIAS
+from trailkeeper.history.reference import (
+    ObjectReference,
+    Target,
+    find_model,
+    label_of,
+    object_id_of,
+    reference_to,
+)
+
+if TYPE_CHECKING:
+    from trailkeeper.models import Event  # noqa: F401 (the parameter of the base class)
+
+LINKS = ("link", "unlink")
+
+# Of two versions of an object, the statement's time tells which is newer: it is taken
+# under the row's lock. An event that is not yet in the store has no `seq`: it is newer
+# than those that are.
+NEWEST_FIRST = (
+    F("occurred_at").desc(),
+    F("position").desc(),
+    F("seq").desc(nulls_first=True),
+)
+OLDEST_FIRST = (
+    F("occurred_at").asc(),
+    F("position").asc(),
+    F("seq").asc(nulls_last=True),
+)
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Events, always read from the trail. Every write raises `NotSupportedError`."""
+
+    def using(self, alias: str | None) -> Self:
+        """The events in another database, of which there are none.
+
+        Django's `dumpdata`, for one, asks each model for its rows in a database of the
+        project.
+        """
+        return super().using(ALIAS) if alias in (None, ALIAS) else self.none()
+
+    def for_object(self, target: Target) -> Self:
+        """What happened to one object, and the links from other objects to it.
+
+        `target` is an instance, or `(model, primary key)`; the model may be a label.
+        """
+        reference = reference_to(target)
+        model = target[0] if isinstance(target, tuple) else type(target)
+        if isinstance(model, str):
+            model = find_model(model) or model
+        return self.filter(Q(object_key=reference.key) | _links_to(reference, model))
+
+    def of_model(self, model: type[models.Model] | str) -> Self:
+        """What happened to the objects of a model, given as a class or a label."""
+        return self.filter(model=label_of(model))
+
+    def by_actor(self, user: Any) -> Self:
+        """What a user did, given as an instance or a primary key."""
+        return self.filter(actor_type="user", actor_id=object_id_of(user))
+
+    def in_transaction(self, transaction_id: str) -> Self:
+        """The events of one database transaction."""
+        return self.filter(transaction_id=transaction_id)
+
+    def between(self, start: datetime.datetime, end: datetime.datetime) -> Self:
+        """What occurred from `start` on and before `end`, both aware."""
+        return self.filter(
+            occurred_at__gte=require_aware(start), occurred_at__lt=require_aware(end)
+        )
+
+    def touching(self, field: str) -> Self:
+        """Changes of the field with that name."""
+        return self.filter(changed__contains=field)
+
+    def latest_first(self) -> Self:
+        return self.order_by(*NEWEST_FIRST)
+
+    def oldest_first(self) -> Self:
+        return self.order_by(*OLDEST_FIRST)
+
+
+class EventManager(models.Manager.from_queryset(EventQuerySet)):  # type: ignore[misc]
+    """The manager of `Event`: without being told, it uses the trail's alias."""
+
+    def get_queryset(self) -> EventQuerySet:
+        queryset: EventQuerySet = super().get_queryset()
+        return queryset.using(self._db)
+
+
+def require_aware(value: datetime.datetime) -> datetime.datetime:
+    """`value`, unless it is naive: which instant it names would be a guess."""
+    if timezone.is_naive(value):
+        raise ValueError(f"{value!r} has no time zone: give an aware datetime")
+    return value
+
+
+def _links_to(reference: ObjectReference, model: type[models.Model] | str) -> Q:
+    """The links that name the object as their other side.
+
+    Only models that some many-to-many field points at can be that side. For all others
+    the condition can never hold: Django drops it, and the look-up stays one by
+    `object_key` alone.
+    """
+    named = Q(action__in=LINKS, related__refers_to=(reference.model, reference.object_id))
+    if isinstance(model, str):
+        return named
+    declaring = {
+        label_of(field.related_model)
+        for field in model._meta.get_fields(include_hidden=True)
+        if field.many_to_many and field.auto_created and isinstance(field.related_model, type)
+    }
+    return Q(named, model__in=sorted(declaring))

@@ -1,0 +1,190 @@
+"""The state of an object at a time, rebuilt from its events.
+
+An event's `after` is the whole state as a rule. Where it has only some fields, the older
+events have the others, back to one that knows the whole, or to the object's creation. A
+value that no event has stays unknown: it is never filled in from a default, nor from
+the database of today.
+"""
+
+import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from trailkeeper.history.queryset import EventQuerySet, require_aware
+from trailkeeper.history.reference import (
+    ObjectReference,
+    Target,
+    find_model,
+    key_parts,
+    reference_to,
+)
+
+if TYPE_CHECKING:
+    from trailkeeper.models import Event
+
+M = TypeVar("M", bound=models.Model)
+
+BEGINNINGS = frozenset({"create", "baseline"})
+VERSIONS = frozenset({*BEGINNINGS, "update", "delete"})
+
+State = dict[str, Any]
+
+
+class UnknownValueError(AttributeError):
+    """The trail does not have the value that this field had at that time."""
+
+
+@overload
+def as_of(target: M, t: datetime.datetime) -> M: ...
+@overload
+def as_of(target: tuple[type[M], Any], t: datetime.datetime) -> M: ...
+@overload
+def as_of(target: tuple[str, Any], t: datetime.datetime) -> models.Model: ...
+def as_of(target: Target, t: datetime.datetime) -> models.Model:
+    """`target` as it was stored at `t`, which must be aware: an instance, never saved.
+
+    `target` is an instance, or `(model, primary key)`. Fields whose value at that time is
+    not known are left out of the instance: reading one raises `UnknownValueError`.
+
+    Raises the model's `DoesNotExist` when the object did not exist at `t`, or when its
+    events do not reach back to `t`; `LookupError` when the model is gone.
+    """
+    require_aware(t)
+    model = _model_of(target)
+    reference = reference_to(target)
+    versions = _versions(reference)
+    until = versions.filter(
+        # Events of the transaction that is still open have no time of commit.
+        Q(committed_at__lte=t) | Q(committed_at=None, occurred_at__lte=t)
+    )
+    newest = until.latest_first().first()
+    name = _name_of(target, model, newest)
+    if newest is None:
+        raise _does_not_exist(model)(_why_nothing_before(versions, name))
+    if newest.action == "delete":
+        raise _does_not_exist(model)(f"{name} had already been deleted.")
+    return _instance(model, reference, _state(model, until, newest))
+
+
+def _model_of(target: Target) -> type[models.Model]:
+    if isinstance(target, models.Model):
+        return type(target)
+    model = target[0]
+    if not isinstance(model, str):
+        return model
+    found = find_model(model)
+    if found is None:
+        raise LookupError(f"the project has no model {model!r}: its events have the states")
+    return found
+
+
+def _versions(reference: ObjectReference) -> EventQuerySet:
+    from trailkeeper.models import Event
+
+    found: EventQuerySet = Event.objects.filter(
+        object_key=reference.key, kind="change", action__in=sorted(VERSIONS)
+    )
+    return found
+
+
+def _does_not_exist(model: type[models.Model]) -> type[ObjectDoesNotExist]:
+    error: type[ObjectDoesNotExist] = model.DoesNotExist  # type: ignore[attr-defined]
+    return error
+
+
+def _why_nothing_before(versions: EventQuerySet, name: str) -> str:
+    oldest = versions.oldest_first().first()
+    if oldest is None:
+        return f"Nothing is recorded about {name}."
+    if oldest.action == "create":
+        return f"{name} had not yet been created."
+    return f"What {name} was then is not known: its trail begins at {oldest.occurred_at}."
+
+
+def _name_of(target: Target, model: type[models.Model], newest: "Event | None") -> str:
+    if isinstance(target, models.Model):
+        return str(target)
+    if newest is not None and newest.object_label:
+        return newest.object_label
+    return f"{model._meta.verbose_name} {target[1]}"
+
+
+def _state(model: type[models.Model], until: EventQuerySet, newest: "Event") -> State:
+    """The fields known at `newest`, by name."""
+    state: State = dict(newest.after)
+    unknown = set(newest.unavailable) - state.keys()
+    if newest.action in BEGINNINGS or _is_whole(model, newest):
+        return state
+    for event in until.latest_first()[1:]:
+        if event.action == "delete":
+            break
+        for field, value in event.after.items():
+            if field not in unknown:
+                state.setdefault(field, value)
+        unknown |= set(event.unavailable) - state.keys()
+        if event.action in BEGINNINGS or _is_whole(model, event):
+            break
+    return state
+
+
+def _is_whole(model: type[models.Model], event: "Event") -> bool:
+    """Whether the event has every field that the model has today."""
+    known = event.after.keys() | set(event.unavailable)
+    return all(field.name in known for field in model._meta.local_concrete_fields)
+
+
+def _instance(model: type[models.Model], reference: ObjectReference, state: State) -> models.Model:
+    # Capture is the writing side; importing this module must not load it.
+    from trailkeeper.capture.fields import is_secret
+
+    key = key_parts(model, reference.object_id)
+
+    def value_of(field: Any) -> Any:
+        if field.attname in key:
+            return key[field.attname]
+        # Of a secret the trail has a hash, which is not what was stored.
+        if field.name not in state or is_secret(field):
+            return models.DEFERRED
+        return _typed(field, state[field.name])
+
+    instance = model(*map(value_of, model._meta.concrete_fields))
+    # Django loads a deferred field from the database on access: that would be the value
+    # of today.
+    instance.refresh_from_db = partial(_refuse_to_load, model._meta.label)  # type: ignore[method-assign]
+    return instance
+
+
+def _refuse_to_load(label: str, *args: Any, fields: Any = None, **kwargs: Any) -> NoReturn:
+    what = ", ".join(fields) if fields else "the object"
+    raise UnknownValueError(f"{label}: the trail does not have {what} at that time")
+
+
+def _typed(field: Any, value: Any) -> Any:
+    """The Python value that the database would give for the field."""
+    if value is None:
+        return None
+    if isinstance(value, list) and hasattr(field, "base_field"):
+        return [_typed(field.base_field, item) for item in value]
+    try:
+        typed = field.to_python(value)
+    except (ValidationError, ValueError, TypeError, ObjectDoesNotExist):
+        # The field had another type then, or its value is masked.
+        return models.DEFERRED
+    if isinstance(typed, memoryview):
+        return bytes(typed)
+    if isinstance(typed, datetime.datetime) and timezone.is_aware(typed):
+        return _in_project_time(typed)
+    return typed
+
+
+def _in_project_time(value: datetime.datetime) -> datetime.datetime:
+    from django.conf import settings
+
+    if settings.USE_TZ:
+        return value
+    return timezone.make_naive(value, timezone.get_default_timezone())

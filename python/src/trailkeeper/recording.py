@@ -1,0 +1,110 @@
+"""Events that are not rows: the application's own, logins, requests, and the trail's about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from trailkeeper import spool
+from trailkeeper.capture import labels, transactions
+from trailkeeper.layers import current_context
+from trailkeeper.exceptions import InvalidRequestError
+from trailkeeper.failure import losses, report
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+__all__ = ["auth_event", "record", "request_served", "system_event"]
+
+Outcome = Literal["success", "failure", "denied"]
+
+
+def record(
+    action: str,
+    *,
+    target: Model | None = None,
+    data: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    outcome: Outcome = "success",
+    using: str | None = None,
+) -> None:
+    """Records an event of the application's own.
+
+    Inside a transaction the event belongs to it: rolled back with it, committed with it.
+
+    Args:
+        action: what happened, as `noun.verb`: `invoice.validated`.
+        target: the object it happened to.
+        data: anything that JSON can hold; see `docs/formats/event.md` for how values are written.
+        reason: why, in words.
+        outcome: `success`, `failure` or `denied`.
+        using: the database alias whose transaction it belongs to; the target's, by default.
+
+    Raises:
+        InvalidRequestError: if an argument is not as said above.
+        RecordingError: if it cannot be recorded and `ON_FAILURE` is `"raise"`.
+    """
+    if not isinstance(action, str) or not action.strip():
+        raise InvalidRequestError("record() takes the action as a text, such as 'invoice.validated'")
+    if outcome not in {"success", "failure", "denied"}:
+        raise InvalidRequestError("outcome is 'success', 'failure' or 'denied'")
+    if data is not None and not isinstance(data, Mapping):
+        raise InvalidRequestError("record() takes data as a mapping from name to value")
+    items: dict[str, Any] = {"kind": "event", "action": action, "outcome": outcome}
+    if target is not None:
+        items.update(labels.describe(target))
+        using = using or target._state.db
+    if reason is not None:
+        items["reason"] = reason
+    alias = using or DEFAULT_DB_ALIAS
+    items["database"] = alias
+    json = {"data": dict(data)} if data is not None else None
+    try:
+        transactions.capture_of(connections[alias]).add_event(items, json)
+    except Exception as error:
+        report(error, events=1, doing=f"record {action}")
+
+
+def auth_event(
+    action: str, *, outcome: Outcome, user: Model | None, data: Mapping[str, Any] | None = None
+) -> None:
+    """Records a login, a logout or a failed login, whatever becomes of the open transaction."""
+    items: dict[str, Any] = {"kind": "auth", "action": action, "outcome": outcome}
+    if user is not None:
+        items.update(labels.describe(user))
+    _write_now(items, {"data": dict(data)} if data else None, doing=f"record a {action}")
+
+
+def request_served(*, status: int, duration_us: int) -> None:
+    """Records the current request; `duration_us` is in microseconds."""
+    outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
+    items = {
+        "kind": "request",
+        "action": "request",
+        "outcome": outcome,
+        "http_status": status,
+        "duration_us": duration_us,
+    }
+    _write_now(items, None, doing="record a request")
+
+
+def system_event(action: str, data: Mapping[str, Any]) -> None:
+    """Records what happened to the trail itself."""
+    items = {"kind": "system", "action": action, "outcome": "success"}
+    _write_now(items, {"data": dict(data)}, doing=f"record {action}")
+
+
+def _write_now(items: dict[str, Any], json: dict[str, Any] | None, *, doing: str) -> None:
+    count, why = losses.take()
+    try:
+        transaction = spool.begin()
+        if count:
+            transactions.add_loss(transaction, count, why)
+        transaction.event(current_context(), items, json)
+        transaction.complete()
+    except Exception as error:
+        if count:
+            losses.add(count, why)
+        report(error, events=1, doing=doing)

@@ -1,0 +1,61 @@
+"""The process's recorder: made on the first event, and anew in each forked child."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from trailkeeper import drainer
+from trailkeeper._recorder import Recorder, Transaction
+from trailkeeper.conf import settings
+
+__all__ = ["begin", "recorder", "reset", "sync"]
+
+_lock = threading.Lock()
+_recorder: Recorder | None = None
+
+#: Counts the recorders of this process: what was made under another one is out of date.
+generation = 0
+
+
+def recorder() -> Recorder:
+    """The recorder of this process.
+
+    Raises:
+        trailkeeper._recorder.RecorderError: if the spool cannot be opened.
+    """
+    current = _recorder
+    if current is not None:
+        return current
+    return _open()
+
+
+def _open() -> Recorder:
+    global _recorder, generation
+    with _lock:
+        if _recorder is None:
+            _recorder = Recorder(settings.spool_dir, settings["SPOOL_LIMIT"])
+            generation += 1
+            drainer.start()
+        return _recorder
+
+
+def begin() -> Transaction:
+    """A new, empty transaction of this process's recorder."""
+    return Transaction(recorder())
+
+
+def sync() -> None:
+    """Makes the recorded events survive a power cut."""
+    if _recorder is not None:
+        _recorder.sync()
+
+
+def reset() -> None:
+    """Forgets the recorder: after a fork, or when the settings have changed."""
+    global _recorder, _lock
+    _lock = threading.Lock()
+    _recorder = None
+
+
+os.register_at_fork(after_in_child=reset)

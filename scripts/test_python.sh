@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# All Python tests: the app on SQLite and on PostgreSQL, the example project, the
+# scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
+#
+#     scripts/test_python.sh [PYTEST-ARGUMENT...]
+#
+# The arguments go to the runs of the app's suite.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/say.sh
+root=$PWD
+
+# Runs pytest in a folder of the repository: environment, folder, arguments.
+run_pytest() (cd "$2" && "$root/$1/bin/python" -m pytest "${@:3}")
+
+step "app on SQLite, Django 5.2"
+# What a developer has set for a project of theirs is not for the tests.
+unset TRAILKEEPER_TEST_DATABASE_URL TRAILKEEPER_URL
+run_pytest .venv python "$@"
+
+step "app on PostgreSQL, Django 5.2"
+(cd python && "$root/scripts/postgres.sh" "$root/.venv/bin/python" -m pytest "$@")
+
+step "example: invoicing"
+run_pytest .venv examples/invoicing
+
+step "scripts"
+run_pytest .venv scripts
+
+if scripts/find_python.sh 3.12 >/dev/null; then
+    scripts/make_django6.sh
+    step "app on SQLite, Django 6"
+    run_pytest .venv-django6 python "$@"
+else
+    loud "NOT TESTED on Django 6: it needs Python 3.12 or newer, and none was found."
+fi
