@@ -1,6 +1,6 @@
 """How fast one core brings events from the spool into the store, hashes and tiles included.
 
-    .venv/bin/python bench/drain.py --events 1000000
+.venv/bin/python bench/drain.py --events 1000000
 """
 
 from __future__ import annotations
@@ -82,10 +82,11 @@ def run(scale: Scale) -> Section:
 def _text(scale: Scale, kinds: dict[str, int], size: int) -> str:
     mix = ", ".join(f"{count:,} {name}" for name, count in sorted(kinds.items()))
     return (
-        f"{scale.events:,} events, written by the recorder from the example's own models (seed {SEED}):\n"
-        f"{mix}; {size / scale.events:,.0f} bytes each in the spool. The process is bound to one core.\n"
-        "The generator writes faster than people work, so times lie closer together than in a real\n"
-        "trail, and take somewhat fewer bytes.\n\n"
+        f"{scale.events:,} events, written by the recorder with the schemas of the example's\n"
+        f"models (seed {SEED}): {mix};\n"
+        f"{size / scale.events:,.0f} bytes each in the spool. The process is bound to one core.\n"
+        "The generator writes faster than people work, so times lie closer together than in a\n"
+        "real trail, and take somewhat fewer bytes.\n\n"
     )
 
 
@@ -106,7 +107,8 @@ def _table(runs: list[dict[str, Any]]) -> str:
 def _sizes(stats: dict[str, Any]) -> str:
     parts = {name: stats[f"{name}_bytes"] / stats["events"] for name in ("file", "tile", "log")}
     each = ", ".join(f"{name}s {value:.1f}" for name, value in parts.items())
-    return f"Bytes of an event in the store: {stats['bytes_per_event']:.1f} ({each}), {stats['files']} files.\n"
+    total, files = stats["bytes_per_event"], stats["files"]
+    return f"Bytes of an event in the store: {total:.1f} ({each}), {files} files.\n"
 
 
 if __name__ == "__main__":

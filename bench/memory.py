@@ -1,6 +1,6 @@
 """What Trailkeeper adds to the memory of a Django process, step by step.
 
-    .venv/bin/python bench/memory.py --quick
+.venv/bin/python bench/memory.py --quick
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def _explanation() -> str:
     text = (
         "The project's process as a server starts it: URLs, admin and API loaded, one query sent.\n"
         "MiB of resident memory (RSS); in brackets the proportional share (PSS); then what it is\n"
-        "over `none` at the same step, or at the last one that `none` has. `trailkeeper` is drained\n"
-        "by another process, `trailkeeper, draining` by a thread of its own.\n"
+        "over `none` at the same step, or at the last one that `none` has. `trailkeeper` is\n"
+        "drained by another process, `trailkeeper, draining` by a thread of its own.\n"
     )
     if not has_engine():
         text += "NOT MEASURED: reading and draining, for the engine is not installed.\n"
@@ -126,11 +126,11 @@ def _checks(measured: dict[str, dict[str, Usage]], scale: Scale) -> list[Check]:
 
 def _losses(measured: dict[str, dict[str, Usage]]) -> list[str]:
     step = "after the first write"
-    ours = measured[OURS][step]["rss"]
+    less = {peer: _mib(measured[OURS][step]["rss"] - measured[peer][step]["rss"]) for peer in PEERS}
     return [
-        f"`{peer}` needs {_mib(ours - measured[peer][step]['rss']):.1f} MiB less than Trailkeeper {step}"
-        for peer in PEERS
-        if measured[peer][step]["rss"] < ours
+        f"`{peer}` needs {mib:.1f} MiB less than Trailkeeper {step}"
+        for peer, mib in less.items()
+        if mib > 0
     ]
 
 

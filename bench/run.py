@@ -75,8 +75,8 @@ def _machine(started: str, loads: list[float], scale: Scale) -> str:
     if loads[0] > QUIET:
         lines += [
             "",
-            f"**The machine was busy with other work (load {loads[0]:.1f}):** times are too long, for",
-            "all variants alike; ratios hold better than microseconds.",
+            f"**The machine was busy with other work (load {loads[0]:.1f}):** times are too long,",
+            "for all variants alike; ratios hold better than microseconds.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -77,15 +77,16 @@ def run(scale: Scale) -> Section:
     return section
 
 
-def _measured(
-    scale: Scale, variants: list[str]
-) -> Iterator[tuple[Case, dict[str, Outcome]]]:
+def _measured(scale: Scale, variants: list[str]) -> Iterator[tuple[Case, dict[str, Outcome]]]:
     with postgres.server() as server:
         for database in ("SQLite in memory", "SQLite file", "PostgreSQL"):
             if database == "PostgreSQL" and server is None:
                 print("NOT MEASURED: save() on PostgreSQL, for there is no server")
                 continue
-            with tempfile.TemporaryDirectory(prefix="trailkeeper-bench-") as folder, ExitStack() as s:
+            with (
+                tempfile.TemporaryDirectory(prefix="trailkeeper-bench-") as folder,
+                ExitStack() as s,
+            ):
                 workers = {}
                 for variant in variants:
                     home = Path(folder, variant.replace(", ", "-"))
@@ -139,12 +140,17 @@ def _require_recorded(workers: dict[str, Worker]) -> None:
 def _explanation(variants: list[str]) -> str:
     lines = [
         "An invoice is loaded once; each turn changes three fields and saves it, again and again.",
-        "CPU is that of the process (user and system), in microseconds for each save: the median of",
-        "the rounds' medians, and the quartiles of these. *Extra* is over `none`, round by round;",
-        "*undisturbed* compares the quickest tenth of the saves in the quietest rounds: what is left when",
-        "the rest of the machine is taken out; *in all* divides all CPU of a round by its saves, so it",
-        "holds garbage collection and other threads. `trailkeeper` drains elsewhere;",
-        "`trailkeeper, draining` has the drainer as a thread of its own process.",
+        "CPU is that of the process (user and system), in microseconds for each save: the median",
+        "of the rounds' medians, and the quartiles of these. Beside it, over `none`:",
+        "",
+        "- *extra*: round by round, the median and the quartiles of the differences;",
+        "- *undisturbed*: between the quickest tenth of the saves in the quietest rounds, which is",
+        "  what is left when the rest of the machine is taken out;",
+        "- *in all*: all CPU of a round divided by its saves, so with garbage collection and other",
+        "  threads.",
+        "",
+        "`trailkeeper` drains elsewhere; `trailkeeper, draining` has the drainer as a thread of",
+        "its own process. Each package has its default settings, and there is no request.",
     ]
     if DRAINING not in variants:
         lines.append(f"NOT MEASURED: `{DRAINING}`, for the engine is not installed.")

@@ -1,6 +1,6 @@
 """How fast one core verifies a store: every row rehashed, every proof checked.
 
-    .venv/bin/python bench/verify.py --events 1000000
+.venv/bin/python bench/verify.py --events 1000000
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(scale: Scale) -> Section:
         raise SystemExit(f"error: verified {runs[0]['events']} events of {scale.events}")
     rates = [run["events"] / run["cpu"] for run in runs]
     section.text = (
-        f"A store of {scale.events:,} events, as the drain leaves it; the process is bound to one core.\n\n"
+        f"{scale.events:,} events as the drain leaves them; one core, a new process each time.\n\n"
     ) + table(
         [f"{len(runs)} runs", "median (quartiles)"],
         [

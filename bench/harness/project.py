@@ -41,7 +41,12 @@ def make_invoice() -> Invoice:
 
     tenant = Tenant.objects.create(slug="acme", name="Acme Tools", invoice_prefix="ACME")
     user = User.objects.create(username="bob", first_name="Bob", tenant=tenant)
-    address = {"name": "Globex GmbH", "street": "Invalidenstr. 43", "zip": "10115", "city": "Berlin"}
+    address = {
+        "name": "Globex GmbH",
+        "street": "Invalidenstr. 43",
+        "zip": "10115",
+        "city": "Berlin",
+    }
     customer = Customer.objects.create(
         tenant=tenant, name="Globex GmbH", email="ap@globex.example", billing_address=address
     )

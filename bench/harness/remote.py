@@ -97,5 +97,7 @@ def project_environment(
 
 def has_engine() -> bool:
     """Whether the engine is installed where the workers run."""
-    found = "import importlib.util as i; raise SystemExit(i.find_spec('trailkeeper_engine') is None)"
+    found = (
+        "import importlib.util as i; raise SystemExit(i.find_spec('trailkeeper_engine') is None)"
+    )
     return subprocess.run([PYTHON, "-c", found], check=False).returncode == 0

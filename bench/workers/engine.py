@@ -12,8 +12,9 @@ from typing import Any
 # Before the engine starts its threads: they inherit it.
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
-import trailkeeper_engine  # noqa: E402
 from harness.answers import answer  # noqa: E402
+
+import trailkeeper_engine  # noqa: E402
 
 
 def drain(*, store: str, spool: str, source: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One Django process of the project, as a server's worker is: what it holds in memory after each step."""
+"""One Django process of the project, as a server's worker is: what it holds in memory."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def start() -> None:
     """Loads all that a server loads before its first request, and asks the database once."""
     global invoice
     django.setup()
+    from billing.models import Invoice
     from django.conf import settings
     from django.core.wsgi import get_wsgi_application
-
-    from billing.models import Invoice
 
     get_wsgi_application()
     import_module(settings.ROOT_URLCONF)
@@ -68,7 +67,7 @@ def read() -> int:
 
 
 def drain() -> None:
-    """Waits until all is in the store; the drainer of this process brings it there if it has one."""
+    """Waits until all is in the store; a drainer of this process brings it there."""
     from trailkeeper import drainer
 
     drainer.flush(timeout=600)

@@ -64,9 +64,9 @@ def queries(*, atomic: bool) -> int:
 
     turn += 1
     project.edit(invoice, turn)
-    with CaptureQueriesContext(connection) as captured:
-        with transaction.atomic() if atomic else nullcontext():
-            invoice.save()
+    around = transaction.atomic if atomic else nullcontext
+    with CaptureQueriesContext(connection) as captured, around():
+        invoice.save()
     return len(captured)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import django
-from harness.answers import answer
-from harness.events import fill
+
+# The events are made from the project's models.
+django.setup()
+
+from harness.answers import answer  # noqa: E402
+from harness.events import fill  # noqa: E402
 
 
 def write(*, spool: str, events: int, seed: int) -> dict[str, int]:
     """Writes so many events; gives how many there are of each kind."""
-    django.setup()
     return fill(spool, events, seed)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from trailkeeper import drainer, spool
+
+from trailkeeper import drainer, failure, spool
 from trailkeeper._recorder import decode
 from trailkeeper.capture import registry, transactions
 from trailkeeper.conf import settings as trail_settings
@@ -33,6 +34,7 @@ def _forget() -> None:
     registry.reset()
     spool.reset()
     losses.take()
+    failure._logged.clear()
 
 
 def decode_event(record: bytes) -> dict[str, Any]:

@@ -32,7 +32,13 @@ TRAILKEEPER = {"EXCLUDE": ["shop.ignored"], "DRAIN": "none"}
 def _database() -> dict[str, object]:
     url = urlsplit(os.environ.get("TRAILKEEPER_TEST_DATABASE_URL", ""))
     if not url.scheme:
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+        # A file also for the tests: those that fork share it with their children.
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": BASE_DIR / "db.sqlite3",
+            "OPTIONS": {"timeout": 30},
+            "TEST": {"NAME": BASE_DIR / "test.sqlite3"},
+        }
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": url.path.removeprefix("/"),

@@ -64,6 +64,11 @@ impl PyDrainer {
         Ok(dict)
     }
 
+    /// Makes what all processes have appended to the spool survive a crash of the machine.
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, Drainer::sync)
+    }
+
     /// The transactions of which the spool does not know whether they were committed.
     fn in_doubt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let found = self.with(py, Drainer::in_doubt)?;

@@ -80,6 +80,16 @@ impl Trail {
 }
 
 impl Drainer {
+    /// Makes what all processes have appended to the spool survive a crash of the machine.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub fn sync(&mut self) -> Result<()> {
+        self.consumer.poll()?;
+        Ok(self.consumer.sync_all()?)
+    }
+
     /// Moves one batch into the store, within `limits`, and signs the checkpoint.
     ///
     /// It may be called again after any error: what it left unfinished is finished first.

@@ -103,7 +103,10 @@ impl Appender {
         }
         let len = self.frames.len() as u64;
         if admission == Admission::Limited {
-            self.admit(len)?;
+            if let Err(refusal) = self.admit(len) {
+                self.let_go()?;
+                return Err(refusal);
+            }
             let segment_size = self.spool.options.segment_size;
             if self.segment.as_ref().is_some_and(|segment| segment.is_full(len, segment_size)) {
                 self.rotate()?;
@@ -200,6 +203,19 @@ impl Appender {
             if let Err(source) = oldest.file.sync_data() {
                 return Err(SpoolError::SyncFailed { path: oldest.path, source });
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new segment, so that the consumer can delete the one that is full of drained records.
+    ///
+    /// The new one is started at once: without a segment, this writer would look dead.
+    fn let_go(&mut self) -> Result<(), SpoolError> {
+        let has_records =
+            self.segment.as_ref().is_some_and(|segment| segment.len > SEGMENT_HEADER_LEN as u64);
+        if has_records {
+            self.rotate()?;
+            self.start_segment()?;
         }
         Ok(())
     }

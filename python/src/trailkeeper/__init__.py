@@ -1,7 +1,8 @@
 """Trailkeeper: the audit trail of a Django platform.
 
-Add `"trailkeeper"` to `INSTALLED_APPS` and `"trailkeeper.middleware.TrailkeeperMiddleware"` to `MIDDLEWARE`. From then on every write through
-Django's ORM, every login and every request is recorded outside the application's database.
+Add `"trailkeeper"` to `INSTALLED_APPS` and `"trailkeeper.middleware.TrailkeeperMiddleware"` to
+`MIDDLEWARE`. From then on every write through Django's ORM, every login and every request is
+recorded outside the application's database.
 
 - `history(invoice)`: the events of one object. `events()`: all of them. Both are QuerySets.
 - `as_of(invoice, time)`: the object as it was.
@@ -15,7 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-# Not lazily: once the package of the same name is imported, Python would give that instead of the function.
+# Not lazily: once the package of the same name is imported, Python would give that instead of the
+# function.
 from trailkeeper.history import as_of, events, history
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ def _logged_out(*, user: Model | None, **_: Any) -> None:
 
 
 def _login_failed(*, credentials: dict[str, Any], **_: Any) -> None:
-    # Django has replaced what looks like a password by asterisks: take nothing but the name all the same.
+    # Django has replaced what looks like a password by asterisks: take nothing but the name all
+    # the same.
     names = ("username", "email", "phone", "login")
     name = next((str(credentials[key]) for key in names if key in credentials), None)
     auth_event("login_failed", outcome="failure", user=None, data={"username": name})

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register as django_register
+from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.checks import register as django_register
 from django.utils.module_loading import import_string
 
 from trailkeeper.capture.fields import pattern_matches
@@ -36,7 +37,7 @@ _TYPES: Final[dict[str, tuple[type[Any], ...]]] = {
 _CHOICES: Final = {
     "ON_FAILURE": ("degrade", "raise"),
     "DRAIN": ("thread", "none"),
-    "SYNC": ("interval", "none"),
+    "SYNC": ("interval", "commit", "none"),
 }
 
 

@@ -103,6 +103,11 @@ class Settings:
         return bool(self["ON_FAILURE"] == "raise")
 
     @cached_property
+    def syncs_commits(self) -> bool:
+        """Whether the spool is synced before every COMMIT."""
+        return bool(self["SYNC"] == "commit")
+
+    @cached_property
     def tenant(self) -> Any:
         """The callable that names the tenant, or None."""
         value = self["TENANT"]

@@ -1,7 +1,8 @@
 """The embedded drainer: brings what all processes have spooled into the store.
 
-One process of those that share a spool is elected by a file lock. By default each process that records starts a daemon thread that stands for
-election; if the elected one dies, another takes over within two intervals. `DRAIN = "none"` leaves the work to `manage.py trailkeeper drain`.
+One process of those that share a spool is elected by a file lock. By default each process that
+records starts a daemon thread that stands for election; if the elected one dies, another takes
+over within two intervals. `DRAIN = "none"` leaves the work to `manage.py trailkeeper drain`.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ class _Thread:
         self.last_error = ""
 
     def run(self) -> None:
+        from trailkeeper import spool
+
         drainer: Drainer | None = None
         while not self.stopping.wait(float(settings["DRAIN_INTERVAL"])):
             try:
-                if drainer is None:
+                if drainer is None and not spool.recorder().has_consumer():
+                    # Only the process that drains loads the engine.
                     drainer = _elect()
                 if drainer is not None:
                     run_once(drainer)
@@ -84,11 +88,14 @@ def run_once(drainer: Drainer) -> dict[str, Any]:
         What was done: `events`, `transactions`, `batches`.
 
     Raises:
-        trailkeeper.exceptions.TrailkeeperError: if the store or the spool cannot be used; nothing is lost.
+        trailkeeper.exceptions.TrailkeeperError: if the store or the spool cannot be used; nothing
+        is lost.
     """
     from trailkeeper import engine, resolution
 
     with engine.errors():
+        if settings["SYNC"] == "interval":
+            drainer.sync()
         resolution.resolve_all(drainer)
         report: dict[str, Any] = drainer.drain()
     for finding in report.get("reports", ()):

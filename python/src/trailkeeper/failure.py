@@ -1,13 +1,16 @@
 """What happens when an event cannot be recorded.
 
-An audit failure never takes the application down, and never goes unseen: under `ON_FAILURE = "degrade"` it is logged and counted, and the next
-event that can be recorded is preceded by a `system` event that says how many were dropped. Under `"raise"` the application's write fails.
+An audit failure never takes the application down, and never goes unseen: under `ON_FAILURE =
+"degrade"` it is logged (at most once a minute for each kind of failure) and counted, and the next
+event that can be recorded is preceded by a `system` event that says how many were dropped. Under
+`"raise"` the application's write fails.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
@@ -61,7 +64,26 @@ def report(error: BaseException, *, events: int, doing: str) -> None:
     if settings.raises:
         _raise(error, doing)
     losses.add(events, f"{doing}: {error}")
-    logger.error("trailkeeper could not %s; %d event(s) dropped: %s", doing, events, error)
+    if _is_news(error):
+        logger.error(
+            "trailkeeper could not %s: %s; %d event(s) dropped and not told to the trail yet",
+            doing,
+            error,
+            losses.count,
+        )
+
+
+#: Seconds between two log lines about failures of one kind: a full disk must not fill the log too.
+QUIET: Final = 60.0
+_logged: dict[type[BaseException], float] = {}
+
+
+def _is_news(error: BaseException) -> bool:
+    now = time.monotonic()
+    if now - _logged.get(type(error), -QUIET) < QUIET:
+        return False
+    _logged[type(error)] = now
+    return True
 
 
 def _raise(error: BaseException, doing: str) -> NoReturn:

@@ -1,7 +1,8 @@
 """Who is acting, on whose behalf, from where, and why.
 
-A `ContextVar` holds a chain of layers: the middleware adds one for each request, `trailkeeper.context()` one for each block. An event takes
-its context at the moment it happens, so a user set inside a view (DRF, JWT) is seen by the events after it.
+A `ContextVar` holds a chain of layers: the middleware adds one for each request,
+`trailkeeper.context()` one for each block. An event takes its context at the moment it happens, so
+a user set inside a view (DRF, JWT) is seen by the events after it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Layer:
         self._cache: Context | None = None
 
     def encoded(self) -> Context:
-        """This layer's items, encoded; made anew when the actor, the tenant or the route has changed."""
+        """This layer's items, encoded; made anew when actor, tenant or route have changed."""
         actor = self._find("actor")
         request = self._find_request()
         if actor is None and request is not None:
@@ -176,7 +177,7 @@ def current_tenant() -> Any:
 
 
 def service_of_process() -> str:
-    """What this process is, from its command line: `manage.py mark_overdue`, `gunicorn`, `python`."""
+    """What this process is, by its command line: `manage.py mark_overdue`, `gunicorn`."""
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     if program in {"manage.py", "django-admin", "__main__.py"} and len(sys.argv) > 1:
         return f"{program} {sys.argv[1]}"

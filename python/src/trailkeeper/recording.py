@@ -1,4 +1,4 @@
-"""Events that are not rows: the application's own, logins, requests, and the trail's about itself."""
+"""Events that are not rows: the application's own, logins, requests, the trail's own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from trailkeeper import spool
 from trailkeeper.capture import labels, transactions
-from trailkeeper.layers import current_context
 from trailkeeper.exceptions import InvalidRequestError
-from trailkeeper.failure import losses, report
+from trailkeeper.failure import report
+from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -46,8 +46,10 @@ def record(
         InvalidRequestError: if an argument is not as said above.
         RecordingError: if it cannot be recorded and `ON_FAILURE` is `"raise"`.
     """
-    if not isinstance(action, str) or not action.strip():
-        raise InvalidRequestError("record() takes the action as a text, such as 'invoice.validated'")
+    if not _is_text(action) or not action.strip():
+        raise InvalidRequestError(
+            "record() takes the action as a text, such as 'invoice.validated'"
+        )
     if outcome not in {"success", "failure", "denied"}:
         raise InvalidRequestError("outcome is 'success', 'failure' or 'denied'")
     if data is not None and not isinstance(data, Mapping):
@@ -65,6 +67,10 @@ def record(
         transactions.capture_of(connections[alias]).add_event(items, json)
     except Exception as error:
         report(error, events=1, doing=f"record {action}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def auth_event(
@@ -97,14 +103,10 @@ def system_event(action: str, data: Mapping[str, Any]) -> None:
 
 
 def _write_now(items: dict[str, Any], json: dict[str, Any] | None, *, doing: str) -> None:
-    count, why = losses.take()
     try:
         transaction = spool.begin()
-        if count:
-            transactions.add_loss(transaction, count, why)
+        transactions.tell_losses()
         transaction.event(current_context(), items, json)
         transaction.complete()
     except Exception as error:
-        if count:
-            losses.add(count, why)
         report(error, events=1, doing=doing)

@@ -1,7 +1,9 @@
-"""Transactions in doubt: their writer died, or lost its connection, between the database's COMMIT and the mark.
+"""Transactions in doubt: their writer died, or lost its connection, between the database's COMMIT
+and the mark.
 
-The database is asked. A transaction is whole or nothing, so one row decides for all: the state the transaction would have left stands there, or
-the state before it, or the trail holds a later event of the same object that starts from either. What shows neither is recorded as in doubt, never
+The database is asked. A transaction is whole or nothing, so one row decides for all: the state the
+transaction would have left stands there, or the state before it, or the trail holds a later event
+of the same object that starts from either. What shows neither is recorded as in doubt, never
 asserted and never dropped.
 """
 
@@ -69,7 +71,7 @@ def resolve_all(drainer: Drainer) -> int:
         logger.warning(
             "trailkeeper: transaction %s/%s was in doubt: %s", doubt.writer, doubt.number, verdict
         )
-        drainer.resolve(doubt.writer, doubt.number, verdict)
+        drainer.resolve(doubt, verdict)
     return len(pending)
 
 
@@ -88,7 +90,11 @@ def _traces(records: Iterable[bytes]) -> list[Trace]:
     traces: dict[tuple[str, str | int], Trace] = {}
     for number, record in enumerate(records):
         event: dict[str, Any] = decode(record)
-        if event.get("kind") != "change" or event.get("action") not in {"create", "update", "delete"}:
+        if event.get("kind") != "change" or event.get("action") not in {
+            "create",
+            "update",
+            "delete",
+        }:
             continue
         object_id = event.get("object_id")
         key = (event["model"], object_id if object_id is not None else number)
@@ -171,7 +177,8 @@ def _later_events(trace: Trace) -> list[Any]:
 def _adopt(trace: Trace, tracker: Tracker, alias: str) -> Verdict:
     """Looks for the row of an insert whose key was not known yet, and records the insert with it.
 
-    The insert stands in the spool without its key. It is recorded anew with the key, and the one without is dropped.
+    The insert stands in the spool without its key. It is recorded anew with the key, and the one
+    without is dropped.
     """
     wanted = {
         name: value
@@ -196,7 +203,9 @@ def _adopt(trace: Trace, tracker: Tracker, alias: str) -> Verdict:
 
 
 #: Values that a database does not compare as they were sent.
-_INEXACT: Final = frozenset({"JSONField", "BinaryField", "FloatField", "FileField", "DurationField"})
+_INEXACT: Final = frozenset(
+    {"JSONField", "BinaryField", "FloatField", "FileField", "DurationField"}
+)
 _CANDIDATES: Final = 100
 
 
@@ -204,4 +213,4 @@ def _is_recorded(tracker: Tracker, object_id: str) -> bool:
     from trailkeeper.models import Event
 
     key = f"{tracker.label}/{object_id}"
-    return Event.objects.filter(object_key=key, action="create").exists()
+    return bool(Event.objects.filter(object_key=key, action="create").exists())

@@ -9,7 +9,7 @@ from trailkeeper import drainer
 from trailkeeper._recorder import Recorder, Transaction
 from trailkeeper.conf import settings
 
-__all__ = ["begin", "recorder", "reset", "sync"]
+__all__ = ["begin", "prepare", "recorder", "reset"]
 
 _lock = threading.Lock()
 _recorder: Recorder | None = None
@@ -45,10 +45,20 @@ def begin() -> Transaction:
     return Transaction(recorder())
 
 
-def sync() -> None:
-    """Makes the recorded events survive a power cut."""
-    if _recorder is not None:
-        _recorder.sync()
+def prepare(transaction: Transaction, note: bytes) -> None:
+    """Writes a transaction as prepared; under `SYNC = "commit"` it survives a power cut from then
+    on.
+
+    Args:
+        transaction: what to write.
+        note: how to ask the database what became of it.
+
+    Raises:
+        trailkeeper._recorder.RecorderError: if it cannot be written; nothing is, then.
+    """
+    transaction.prepare(note)
+    if settings.syncs_commits and len(transaction):
+        recorder().sync()
 
 
 def reset() -> None:

@@ -1,14 +1,15 @@
 """Who, from where and why: requests, logins, the application's own events."""
 
 import pytest
-import trailkeeper
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpResponse
-from django.test import AsyncClient, Client
+from django.test import Client
 from django.urls import path
 from tests.shop.models import Customer
+
+import trailkeeper
 from trailkeeper.exceptions import InvalidRequestError
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +92,6 @@ def test_a_user_set_inside_the_view_is_the_actor(recorded):
     get_user_model().objects.create_user("token-user")
     Client().get("/token/")
     assert change(recorded())["actor_label"] == "token-user"
-
 
 
 def test_commands_and_shells_are_the_system(recorded):

@@ -9,14 +9,14 @@ class Customer(models.Model):
     name = models.CharField(max_length=100)
     vip = models.BooleanField(default=False)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
 class Tag(models.Model):
     name = models.CharField(max_length=50)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -39,7 +39,7 @@ class Order(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     tags = models.ManyToManyField(Tag, blank=True)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"order {self.number}"
 
 
@@ -47,7 +47,7 @@ class Line(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     text = models.CharField(max_length=100)
 
-    def __str__(self):
+    def __str__(self) -> str:
         # Asks the database when the order is not loaded: labels must not.
         return f"{self.order.number}: {self.text}"
 

@@ -1,7 +1,7 @@
 """The documents say what the code has, and point at what is there.
 
-Every setting, check, command and option is documented, and nothing else is; every link and every test that a document
-names exists.
+Every setting, check, command and option is documented, and nothing else is; every link and every
+test that a document names exists.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
 from trailkeeper import checks
 from trailkeeper.conf import DEFAULTS, ENVIRONMENT_URL
 from trailkeeper.management.commands.trailkeeper import Command

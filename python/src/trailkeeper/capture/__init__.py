@@ -1,7 +1,8 @@
 """Recording what the application writes.
 
-Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits and rollbacks, `instances` what instances were
-loaded with, `compilers` the statements. `install()` puts all of them in place.
+Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
+and rollbacks, `instances` what instances were loaded with, `compilers` the statements. `install()`
+puts all of them in place.
 """
 
 from __future__ import annotations

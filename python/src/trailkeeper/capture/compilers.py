@@ -1,15 +1,17 @@
 """Record rows at the one place where every ORM write passes: the SQL compilers.
 
-`Model.save()`, `QuerySet.update()`, `bulk_create()`, cascades and many-to-many managers all end in an insert, update or delete compiler of a
-connection. Recording there sees what was stored, not what was meant.
+`Model.save()`, `QuerySet.update()`, `bulk_create()`, cascades and many-to-many managers all end in
+an insert, update or delete compiler of a connection. Recording there sees what was stored, not
+what was meant.
 
-Wraps these private interfaces of Django, each held by a contract test: `SQLInsertCompiler.execute_sql`, `SQLUpdateCompiler.execute_sql`,
-`SQLDeleteCompiler.execute_sql`.
+Wraps these private interfaces of Django, each held by a contract test:
+`SQLInsertCompiler.execute_sql`, `SQLUpdateCompiler.execute_sql`, `SQLDeleteCompiler.execute_sql`,
+and from Django 6.0 on `SQLUpdateCompiler.execute_returning_sql`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 
@@ -25,46 +27,44 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "uninstall"]
 
-_originals: dict[type[Any], Any] = {}
+_originals: list[tuple[type[Any], str, Any]] = []
 
 
-def _wrapper(
+def _wrap(
     compiler_class: type[Any],
+    name: str,
     record: Callable[[Any, Tracker, Capture, Callable[[], Any]], Any],
-) -> Callable[..., Any]:
-    original = compiler_class.execute_sql
-    _originals[compiler_class] = compiler_class.__dict__.get("execute_sql")
+) -> None:
+    original = getattr(compiler_class, name)
+    _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
 
-    def execute_sql(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
         tracker = tracker_of(self.query.model, self.connection.vendor)
         if tracker is None:
             return original(self, *args, **kwargs)
         capture = capture_of(self.connection)
         return record(self, tracker, capture, lambda: original(self, *args, **kwargs))
 
-    return execute_sql
-
-
-_RECORDERS: Final = (
-    (SQLInsertCompiler, inserts.record),
-    (SQLUpdateCompiler, updates.record),
-    (SQLDeleteCompiler, deletes.record),
-)
+    setattr(compiler_class, name, execute)
 
 
 def install() -> None:
     """Wraps the compilers; a second call changes nothing."""
     if _originals:
         return
-    for compiler_class, record in _RECORDERS:
-        compiler_class.execute_sql = _wrapper(compiler_class, record)  # type: ignore[method-assign]
+    _wrap(SQLInsertCompiler, "execute_sql", inserts.record)
+    _wrap(SQLUpdateCompiler, "execute_sql", updates.record)
+    _wrap(SQLDeleteCompiler, "execute_sql", deletes.record)
+    if hasattr(SQLUpdateCompiler, "execute_returning_sql"):
+        # Where it returns nothing it calls `execute_sql`, which then finds nothing left to do.
+        _wrap(SQLUpdateCompiler, "execute_returning_sql", updates.record)
 
 
 def uninstall() -> None:
     """Puts Django's own methods back."""
     while _originals:
-        compiler_class, original = _originals.popitem()
+        compiler_class, name, original = _originals.pop()
         if original is None:
-            del compiler_class.execute_sql
+            delattr(compiler_class, name)
         else:
-            compiler_class.execute_sql = original
+            setattr(compiler_class, name, original)

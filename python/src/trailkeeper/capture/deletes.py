@@ -31,7 +31,14 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
         context = current_context()
         for row in gone:
             transaction.change(
-                tracker.schema, context, "delete", object_id_of(tracker, row), None, row, None, alias
+                tracker.schema,
+                context,
+                "delete",
+                object_id_of(tracker, row),
+                None,
+                row,
+                None,
+                alias,
             )
 
     return statement.run(

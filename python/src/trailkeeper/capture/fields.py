@@ -15,7 +15,8 @@ from trailkeeper.conf import settings
 
 __all__ = ["FieldSpec", "is_mutable", "is_secret", "spec_of"]
 
-#: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked, normalise.
+#: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
+#: normalise.
 FieldSpec = tuple[str, str, int | None, bool, Callable[[Any], Any]]
 
 SECRET: Final = re.compile(
@@ -50,14 +51,15 @@ def is_mutable(field: models.Field[Any, Any]) -> bool:
 
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
-    """Whether the field looks as if it held a secret, or `MASK` names it (`app.model.field`, with wildcards)."""
+    """Whether the field looks as if it held a secret, or `MASK` names it."""
     if SECRET.search(field.name):
         return True
     model = field.model._meta
     if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):
         return True
     return any(
-        pattern_matches(pattern, f"{model.label_lower}.{field.name}") for pattern in settings["MASK"]
+        pattern_matches(pattern, f"{model.label_lower}.{field.name}")
+        for pattern in settings["MASK"]
     )
 
 
@@ -111,5 +113,5 @@ def _quantise(field: models.DecimalField[Any, Any], value: Any, vendor: str) -> 
         step = decimal.Decimal(1).scaleb(-places)
         number = number.quantize(step, rounding=decimal.ROUND_HALF_UP)
     else:
-        number = decimal.Decimal(format_number(number, field.max_digits, places))
+        number = decimal.Decimal(format_number(number, field.max_digits, places) or 0)
     return number if number else abs(number)

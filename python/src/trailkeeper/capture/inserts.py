@@ -28,7 +28,8 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
         return _conflicting(compiler, tracker, capture, execute)
     alias = compiler.using
     objects = query.objs
-    # In autocommit the intent is written before Django has called `pre_save`: what that sets is not known yet.
+    # In autocommit the intent is written before Django has called `pre_save`: what that sets is
+    # not known yet.
     stored: list[list[Any]] = []
 
     def add(transaction: Transaction, states: Sequence[Sequence[Any]]) -> None:
@@ -123,7 +124,7 @@ def _link(
 def _conflicting(
     compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]
 ) -> Any:
-    """An insert that may skip or change rows: told as one event, for the database does not say which."""
+    """An insert that may skip or change rows, and the database does not say which: one event."""
     query = compiler.query
     alias = compiler.using
     items = {

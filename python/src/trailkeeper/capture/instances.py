@@ -1,9 +1,11 @@
 """What an instance was loaded with: its `before`.
 
-A snapshot stands on `instance._state`, so it is copied and pickled with the instance and seen by nobody else. It names the scope it was taken in:
-when that is rolled back, the snapshot before it stands again.
+A snapshot stands on `instance._state`, so it is copied and pickled with the instance and seen by
+nobody else. It names the scope it was taken in: when that is rolled back, the snapshot before it
+stands again.
 
-Wraps these private interfaces of Django, each held by a contract test: `Model.from_db`, `Model.refresh_from_db`, `Model._do_update`.
+Wraps these private interfaces of Django, each held by a contract test: `Model.from_db`,
+`Model.refresh_from_db`, `Model._do_update`.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ _originals: dict[str, Any] = {}
 
 
 def _from_db(
-    cls: type[models.Model], db: str, field_names: Sequence[str], values: Sequence[Any], **more: Any
+    cls: Any, db: str, field_names: Sequence[str], values: Sequence[Any], **more: Any
 ) -> models.Model:
     instance: models.Model = _originals["from_db"].__func__(cls, db, field_names, values, **more)
     tracker = tracker_of(cls, connections[db].vendor)
@@ -143,7 +145,13 @@ def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
 
 
 def _do_update(
-    self: models.Model, base_qs: Any, using: str, pk_val: Any, values: Any, *args: Any, **kwargs: Any
+    self: models.Model,
+    base_qs: Any,
+    using: str,
+    pk_val: Any,
+    values: Any,
+    *args: Any,
+    **kwargs: Any,
 ) -> Any:
     connection = connections[using]
     if tracker_of(base_qs.model, connection.vendor) is None:
@@ -156,15 +164,21 @@ def _do_update(
         capture.saving = None
 
 
+_WRAPPERS: Final[dict[str, Any]] = {
+    "from_db": classmethod(_from_db),  # type: ignore[arg-type]
+    "refresh_from_db": _refresh_from_db,
+    "_do_update": _do_update,
+}
+
+
 def install() -> None:
     """Wraps the model's methods; a second call changes nothing."""
     if _originals:
         return
-    for name in ("from_db", "refresh_from_db", "_do_update"):
+    for name in _WRAPPERS:
         _originals[name] = models.Model.__dict__[name]
-    models.Model.from_db = classmethod(_from_db)  # type: ignore[method-assign, assignment]
-    models.Model.refresh_from_db = _refresh_from_db  # type: ignore[method-assign, assignment]
-    models.Model._do_update = _do_update  # type: ignore[attr-defined]
+    for name, wrapper in _WRAPPERS.items():
+        setattr(models.Model, name, wrapper)
 
 
 def uninstall() -> None:

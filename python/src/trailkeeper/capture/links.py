@@ -48,9 +48,7 @@ def existing(tracker: Tracker, link: Link, pairs: Sequence[Pair], *, using: str)
     return set(rows.values_list(link.source, link.target))
 
 
-def pairs_of(
-    tracker: Tracker, link: Link, rows: Iterable[Sequence[Any]]
-) -> list[Pair]:
+def pairs_of(tracker: Tracker, link: Link, rows: Iterable[Sequence[Any]]) -> list[Pair]:
     """The pairs of keys in rows of the through table."""
     source, target = tracker.index[link.source], tracker.index[link.target]
     return [(row[source], row[target]) for row in rows]

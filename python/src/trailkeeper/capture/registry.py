@@ -51,7 +51,8 @@ class Tracker:
         mutable: places of the fields whose values can change in place.
         generated: places of the fields that the database computes.
         pk: places of the fields of the primary key.
-        is_key_first: whether the key is one field and the first, and no field is computed by the database.
+        is_key_first: whether the key is one field and the first, and no field is computed by the
+            database.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`).
         link: set for an automatic through model.
@@ -186,7 +187,8 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
 
 
 def _link_owner(model: type[models.Model]) -> type[models.Model] | None:
-    owner = model._meta.auto_created
+    # Typed as a flag, and the class of the other side for an automatic through model.
+    owner: Any = model._meta.auto_created
     return owner if isinstance(owner, type) and issubclass(owner, models.Model) else None
 
 
@@ -199,11 +201,16 @@ def _link_of(model: type[models.Model]) -> Link | None:
             return Link(
                 model=owner._meta.label_lower,
                 field=field.name,
-                source=model._meta.get_field(field.m2m_field_name()).attname,
-                target=model._meta.get_field(field.m2m_reverse_field_name()).attname,
+                source=_attname(model, field.m2m_field_name()),
+                target=_attname(model, field.m2m_reverse_field_name()),
                 target_model=field.related_model._meta.label_lower,
             )
     return None
+
+
+def _attname(model: type[models.Model], name: str) -> str:
+    field = model._meta.get_field(name)
+    return str(getattr(field, "attname", name))
 
 
 _SETTINGS: Final = frozenset({"TRAILKEEPER", "USE_TZ", "SECRET_KEY", "INSTALLED_APPS"})

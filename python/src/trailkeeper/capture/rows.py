@@ -17,7 +17,7 @@ CHUNK: Final = 500
 
 
 def matched_by(query: sql.Query, tracker: Tracker, using: str) -> list[tuple[Any, ...]]:
-    """The rows that an update or delete statement will change, in the order of the tracker's fields."""
+    """The rows that a statement will change, in the order of the tracker's fields."""
     select = query.chain(klass=sql.Query)
     select.clear_ordering(force=True)
     rows: QuerySet[Any] = QuerySet(model=query.model, query=select, using=using)

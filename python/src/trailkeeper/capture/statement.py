@@ -1,7 +1,8 @@
 """Recording around one statement: before it in autocommit, after it in a transaction.
 
-In a transaction, the events of a statement join those of the connection once it has succeeded. In autocommit the statement is the commit: what it
-is about to do is written as prepared before it, and marked, with the values as stored, after it.
+In a transaction, the events of a statement join those of the connection once it has succeeded. In
+autocommit the statement is the commit: what it is about to do is written as prepared before it,
+and marked, with the values as stored, after it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper import spool
-from trailkeeper.capture.transactions import Capture, add_loss, is_uncertain
-from trailkeeper.failure import losses, report
+from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
+from trailkeeper.failure import report
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
 
 __all__ = ["run"]
 
-#: Adds the events of a statement to a transaction: those meant, before it, or those that happened, given its result.
+#: Adds the events of a statement to a transaction: those meant, before it, or those that happened,
+#: given its result.
 Record = Callable[["Transaction"], None]
 
 
@@ -68,19 +70,15 @@ def run(
 
 
 def _prepare(capture: Capture, intend: Record, doing: str) -> Transaction | None:
-    count, why = losses.take()
     try:
         transaction = spool.begin()
-        if count:
-            add_loss(transaction, count, why)
+        tell_losses()
         intend(transaction)
         if not len(transaction):
             return transaction
-        transaction.prepare(capture.note)
+        spool.prepare(transaction, capture.note)
         return transaction
     except Exception as error:
-        if count:
-            losses.add(count, why)
         report(error, events=1, doing=doing)
         return None
 

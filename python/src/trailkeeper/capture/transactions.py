@@ -1,10 +1,12 @@
 """The events of a database connection's open transaction.
 
-They are kept until the database commits: written as prepared just before the COMMIT, marked after it, cut back with a savepoint, dropped by a
-rollback. This does not depend on anybody's `on_commit` hooks.
+They are kept until the database commits: written as prepared just before the COMMIT, marked after
+it, cut back with a savepoint, dropped by a rollback. This does not depend on anybody's `on_commit`
+hooks.
 
-Wraps these private interfaces of Django, each held by a contract test: `BaseDatabaseWrapper._commit`, `._rollback`, `._close`, `._savepoint`,
-`._savepoint_rollback`, `._savepoint_commit`.
+Wraps these private interfaces of Django, each held by a contract test:
+`BaseDatabaseWrapper._commit`, `._rollback`, `._close`, `._savepoint`, `._savepoint_rollback`,
+`._savepoint_commit`.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trailkeeper import spool
-from trailkeeper.layers import current_context
 from trailkeeper.failure import losses, report
+from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Context, Transaction
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Capture",
     "Scope",
-    "add_loss",
     "capture_of",
     "install",
     "open_transactions",
+    "tell_losses",
     "uninstall",
 ]
 
@@ -61,7 +63,17 @@ class Capture:
         connection: the connection it belongs to.
     """
 
-    __slots__ = ("connection", "generation", "in_commit", "note", "saving", "scope", "stack", "transaction")
+    __slots__ = (
+        "connection",
+        "generation",
+        "in_commit",
+        "note",
+        "saving",
+        "scope",
+        "stack",
+        "transaction",
+        "updating",
+    )
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
@@ -74,6 +86,8 @@ class Capture:
         self.stack: list[tuple[str, int, Scope]] = []
         #: Whether events stand prepared in the spool while the outcome of the COMMIT is open.
         self.in_commit = False
+        #: The compiler whose update is being recorded: it may call another of its own methods.
+        self.updating: Any = None
         #: The instance that `Model.save()` is writing now: instance, key, values.
         self.saving: tuple[Any, Any, Any] | None = None
 
@@ -89,9 +103,7 @@ class Capture:
             transaction = self.transaction = spool.begin()
             self.generation = spool.generation
             self.scope = self.scope or Scope(None)
-            count, why = losses.take()
-            if count:
-                add_loss(transaction, count, why)
+            tell_losses()
         return transaction
 
     def current_scope(self) -> Scope | None:
@@ -107,9 +119,7 @@ class Capture:
             self.open().event(context, items, values)
             return
         transaction = spool.begin()
-        count, why = losses.take()
-        if count:
-            add_loss(transaction, count, why)
+        tell_losses()
         transaction.event(context, items, values)
         transaction.complete()
 
@@ -120,7 +130,7 @@ class Capture:
             return
         events = len(transaction)
         try:
-            transaction.prepare(self.note)
+            spool.prepare(transaction, self.note)
             self.in_commit = True
         except Exception as error:
             self._drop()
@@ -141,7 +151,7 @@ class Capture:
         self.transaction = None
 
     def after_rollback(self, *, is_certain: bool) -> None:
-        """Drops the events, or marks them as uncertain if a COMMIT was under way and nobody knows."""
+        """Drops the events; marks them as uncertain if a COMMIT was under way and nobody knows."""
         transaction = self.transaction
         if self.scope is not None:
             self.scope.is_rolled_back = True
@@ -222,17 +232,27 @@ def capture_of(connection: Any) -> Capture:
     return capture
 
 
-def add_loss(transaction: Transaction, count: int, why: str) -> None:
-    """Adds the event that says how many were dropped before it."""
+def tell_losses() -> None:
+    """Records how many events were dropped since the last time, if any were."""
+    count, why = losses.take()
+    if not count:
+        return
     items = {"kind": "system", "action": "events.dropped", "outcome": "failure"}
-    transaction.event(current_context(), items, {"data": {"count": count, "reason": why}})
+    try:
+        transaction = spool.begin()
+        transaction.event(current_context(), items, {"data": {"count": count, "reason": why}})
+        transaction.complete()
+    except BaseException:
+        losses.add(count, why)
+        raise
 
 
 def open_transactions() -> list[tuple[str, int, bytes]]:
     """What this thread's connections have recorded and not yet committed.
 
     Returns:
-        For each transaction its writer, its number and its records, each behind its length (u32, little-endian).
+        For each transaction its writer, its number and its records, each behind its length (u32,
+        little-endian).
     """
     found = []
     for connection in connections.all(initialized_only=True):

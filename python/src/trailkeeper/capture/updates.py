@@ -29,6 +29,16 @@ PLAIN: Final = frozenset(
 
 def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     """Executes an update statement and records what it changed."""
+    if capture.updating is compiler:
+        return execute()
+    outer, capture.updating = capture.updating, compiler
+    try:
+        return _record(compiler, tracker, capture, execute)
+    finally:
+        capture.updating = outer
+
+
+def _record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     saving, capture.saving = capture.saving, None
     if saving is not None:
         return _save(compiler, tracker, capture, execute, saving)
@@ -100,9 +110,7 @@ def _save(
     return result
 
 
-def _update(
-    compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]
-) -> Any:
+def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     alias = compiler.using
     values = compiler.query.values
     olds = rows.matched_by(compiler.query, tracker, alias)

@@ -47,7 +47,8 @@ class Command(BaseCommand):
         self.stdout.write(f"source   {settings.source}")
         self.stdout.write(f"failure  {settings['ON_FAILURE']}")
         self.stdout.write(f"drain    {settings['DRAIN']}")
-        captured, left_out = [], []
+        captured: list[tuple[str, str]] = []
+        left_out: list[tuple[str, str]] = []
         for model in apps.get_models(include_auto_created=True):
             is_captured, why = registry.why(model)
             (captured if is_captured else left_out).append((model._meta.label_lower, why))
