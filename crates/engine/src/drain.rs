@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use trailkeeper_event::Micros;
-use trailkeeper_merkle::{Hash, RightEdge};
+use trailkeeper_merkle::{Hash, RightEdge, TreeSize};
 use trailkeeper_spool::{Batch, BatchLimits, BatchNumber, Consumer, Report};
 use trailkeeper_store::{Commit, EventCount, Outcome, Snapshot, Store, TreeRoot};
 
@@ -15,7 +15,7 @@ use crate::key::{claim, origin};
 use crate::sequence::sequence;
 use crate::system::{SystemEvent, SystemWriter};
 use crate::trail::Trail;
-use crate::tree::{SignedHead, extend_edge, load_edge, write_tiles};
+use crate::tree::{SignedHead, Standing, contradiction, extend_edge, load_edge, write_tiles};
 
 /// So many commits may be lost against other drainers before the round is given up.
 const ATTEMPTS: usize = 20;
@@ -157,20 +157,36 @@ impl Drainer {
                 Place { store, edge: RightEdge::empty(), signed }
             }
         };
-        let snapshot = self.trail.wait(place.store.snapshot())??;
-        self.follow(place, &snapshot)
+        self.catch_up(place)
     }
 
-    /// Brings the tree to that of `snapshot`, and checks it against the checkpoint.
-    fn follow(&self, mut place: Place, snapshot: &Snapshot) -> Result<Place> {
-        let head = snapshot.head();
-        let is_current = place.edge.size().get() == head.size.0
-            && head.root.is_none_or(|root| Hash::from(root.0) == place.edge.root());
-        if !is_current {
-            place.edge = load_edge(&self.trail, &place.store, snapshot)?;
+    /// Brings the tree to that of the table, and checks it against the checkpoint.
+    fn catch_up(&self, mut place: Place) -> Result<Place> {
+        let mut ahead = None;
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.trail.wait(place.store.snapshot())??;
+            let head = snapshot.head();
+            // The table is read before the checkpoint, so a drainer of another spool may have signed in between; but not
+            // after the second look.
+            if let Some(size) = ahead
+                && size > TreeSize::new(head.size.0)
+            {
+                let held = head.size;
+                return Err(contradiction(&format!(
+                    "the checkpoint covers {size} events and the table holds {held}"
+                )));
+            }
+            let is_current = place.edge.size().get() == head.size.0
+                && head.root.is_none_or(|root| Hash::from(root.0) == place.edge.root());
+            if !is_current {
+                place.edge = load_edge(&self.trail, &place.store, &snapshot)?;
+            }
+            match place.signed.check(&self.trail, &place.store, &place.edge)? {
+                Standing::Ahead { size } => ahead = Some(size),
+                Standing::Behind | Standing::Current => return Ok(place),
+            }
         }
-        place.signed.check(&self.trail, &place.store, &place.edge)?;
-        Ok(place)
+        Err(Error::Contended { attempts: ATTEMPTS })
     }
 
     /// Settles the batch that was begun and not finished, by this process or one that has died.
@@ -213,7 +229,6 @@ impl Drainer {
                     // The tiles that were just written are those of a tree that is not to be.
                     let edge = place.edge.clone();
                     place.edge = extend_edge(&self.trail, &place.store, &snapshot, edge)?;
-                    place.signed.check(&self.trail, &place.store, &place.edge)?;
                 }
             }
         }

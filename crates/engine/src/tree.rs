@@ -106,47 +106,56 @@ impl SignedHead {
         Self { key, origin, known: None }
     }
 
-    /// Checks that the tree with this edge extends the signed checkpoint.
+    /// Checks that the tree with this edge and the signed checkpoint are of one history.
     ///
-    /// Fails if the checkpoint is not ours or tells of another tree: then somebody has altered the store, and what is drained now would make
-    /// that look right.
-    pub(crate) fn check(&mut self, trail: &Trail, store: &Store, edge: &RightEdge) -> Result<()> {
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if the checkpoint is not ours or tells of another tree: then somebody has altered the store, and what is drained
+    /// now would make that look right.
+    pub(crate) fn check(
+        &mut self,
+        trail: &Trail,
+        store: &Store,
+        edge: &RightEdge,
+    ) -> Result<Standing> {
         let Some(note) = trail.wait(store.side(CHECKPOINT))?? else {
             return match self.known.take() {
-                None => Ok(()),
+                None => Ok(Standing::Behind),
                 Some(_) => Err(contradiction("the signed checkpoint was removed")),
             };
         };
-        if let Some((known, checkpoint)) = &self.known
-            && known[..] == note[..]
-            && checkpoint.size() == edge.size()
-            && checkpoint.root() == edge.root()
-        {
-            return Ok(());
-        }
-        let checkpoint = Checkpoint::open(&note, &self.key.verifier_key())
-            .map_err(|error| contradiction(&format!("the checkpoint is not ours: {error}")))?;
+        let checkpoint = match &self.known {
+            Some((known, checkpoint)) if known[..] == note[..] => checkpoint.clone(),
+            _ => Checkpoint::open(&note, &self.key.verifier_key())
+                .map_err(|error| contradiction(&format!("the checkpoint is not ours: {error}")))?,
+        };
         let (size, root) = (checkpoint.size(), checkpoint.root());
         if size > edge.size() {
-            let (signed, found) = (size, edge.size());
-            return Err(contradiction(&format!(
-                "the checkpoint covers {signed} events and the table holds {found}"
-            )));
+            return Ok(Standing::Ahead { size });
         }
-        let proof = prove_consistency(size, edge.size(), |tile| read_tile(trail, store, tile))?;
-        if !verify_consistency(size, &root, edge.size(), &edge.root(), &proof)?.is_verified() {
-            return Err(contradiction("the table does not extend the signed checkpoint"));
+        let is_same = size == edge.size() && root == edge.root();
+        if !is_same {
+            let proof = prove_consistency(size, edge.size(), |tile| read_tile(trail, store, tile))?;
+            if !verify_consistency(size, &root, edge.size(), &edge.root(), &proof)?.is_verified() {
+                return Err(contradiction("the table does not extend the signed checkpoint"));
+            }
         }
         self.known = Some((note.to_vec(), checkpoint));
-        Ok(())
+        Ok(if is_same { Standing::Current } else { Standing::Behind })
     }
 
-    /// Signs the tree with this edge, which extends the checkpoint that was checked, and removes the tiles it makes stale.
+    /// Signs the tree with this edge, unless it is signed, and removes the tiles that this makes stale.
+    ///
+    /// # Errors
+    ///
+    /// As [`SignedHead::check`], which it begins with.
     pub(crate) fn sign(&mut self, trail: &Trail, store: &Store, edge: &RightEdge) -> Result<()> {
-        let old = self.known.as_ref().map_or(TreeSize::ZERO, |(_, known)| known.size());
-        if edge.size() == TreeSize::ZERO || (old == edge.size() && self.known.is_some()) {
+        // Another drainer may have signed a larger tree by now; that one stays.
+        let standing = self.check(trail, store, edge)?;
+        if standing != Standing::Behind || edge.size() == TreeSize::ZERO {
             return Ok(());
         }
+        let old = self.known.as_ref().map_or(TreeSize::ZERO, |(_, known)| known.size());
         let checkpoint =
             Checkpoint::new(self.origin.clone(), edge.size(), edge.root(), Vec::new())?;
         let note = checkpoint.sign(&self.key)?.to_string().into_bytes();
@@ -158,7 +167,18 @@ impl SignedHead {
     }
 }
 
-fn contradiction(reason: &str) -> Error {
+/// Where the signed checkpoint stands to a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It covers a part of the tree, or nothing.
+    Behind,
+    /// It covers the tree.
+    Current,
+    /// It covers more than the tree: the tree is out of date, or the table has lost events.
+    Ahead { size: TreeSize },
+}
+
+pub(crate) fn contradiction(reason: &str) -> Error {
     Error::Checkpoint { reason: reason.to_owned() }
 }
 

@@ -65,7 +65,9 @@ def trail() -> "Trail":
     if opened is None:
         # Two threads may both open it; one of the two is kept. A lock here could be
         # held by another thread at the moment of a fork, and stay so in the child.
-        opened = _trails.setdefault(key, native().Trail(settings.store_url, settings.spool_dir))
+        opened = _trails.setdefault(
+            key, native().Trail(settings.store_url, settings.spool_dir, source=settings.source)
+        )
     return opened
 
 

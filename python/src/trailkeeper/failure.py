@@ -17,7 +17,7 @@ from typing import Final, NoReturn, TypeVar
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import RecordingError
 
-__all__ = ["Losses", "losses", "optional", "report"]
+__all__ = ["Losses", "losses", "optional", "report", "report_mark"]
 
 T = TypeVar("T")
 
@@ -71,6 +71,16 @@ def report(error: BaseException, *, events: int, doing: str) -> None:
             error,
             losses.count,
         )
+
+
+def report_mark(error: BaseException, *, doing: str) -> None:
+    """Logs that the outcome of a transaction could not be written down.
+
+    Nothing is lost, so nothing is raised, whatever `ON_FAILURE` says: the transaction stands
+    prepared in the spool, and the drainer asks the database about it.
+    """
+    if _is_news(error):
+        logger.error("trailkeeper could not %s: %s; it is in doubt until drained", doing, error)
 
 
 #: Seconds between two log lines about failures of one kind: a full disk must not fill the log too.

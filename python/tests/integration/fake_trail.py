@@ -76,7 +76,7 @@ class Trail:
     open_transactions: ClassVar[list[Any]] = []
     opened: ClassVar[list[tuple[str, str | None]]] = []
 
-    def __init__(self, store: str, spool: str | None = None) -> None:
+    def __init__(self, store: str, spool: str | None = None, *, source: str = "") -> None:
         self.opened.append((store, spool))
 
     def query(self, sql: str, open_transactions: list[Any]) -> tuple[list[Any], list[Any]]:

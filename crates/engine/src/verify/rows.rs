@@ -170,17 +170,15 @@ impl<'a> RowCheck<'a> {
                 self.missing(seq);
             }
             self.next = seq + 1;
-            if let Some(fault) = row.fault {
-                self.about(FindingKind::Inconsistent, fault.to_owned(), seq, file, &row)?;
-            }
-            if !self.is_new(&row) {
-                let what = "the identity of the event is that of another one".to_owned();
-                self.about(FindingKind::Inconsistent, what, seq, file, &row)?;
-            }
             let recorded = self.recorded_leaf(seq)?;
             if row.leaf.is_none() || recorded.is_some_and(|leaf| Some(leaf) != row.leaf) {
                 let what = "the event was altered".to_owned();
                 self.about(FindingKind::Altered, what, seq, file, &row)?;
+            } else if let Some(fault) = row.fault {
+                self.about(FindingKind::Inconsistent, fault.to_owned(), seq, file, &row)?;
+            } else if !self.is_new(&row) {
+                let what = "the identity of the event is that of another one".to_owned();
+                self.about(FindingKind::Inconsistent, what, seq, file, &row)?;
             }
             // Behind a gap the tree is another one, and its root is not asked for.
             if let Some(leaf) = row.leaf

@@ -69,6 +69,10 @@ def _meant(instance: Any, tracker: Tracker) -> list[Any]:
     for name in tracker.attnames:
         value = instance.__dict__.get(name, UNKNOWN)
         state.append(UNKNOWN if hasattr(value, "resolve_expression") else value)
+    for place in tracker.pk:
+        if state[place] is None:
+            # The database has yet to give it.
+            state[place] = UNKNOWN
     return state
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailkeeper import spool
 from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
-from trailkeeper.failure import report
+from trailkeeper.failure import report, report_mark
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -54,7 +54,10 @@ def run(
     if not capture.is_autocommit():
         result = execute()
         if has_effect(result):
-            _record(lambda: confirm(result, capture.open()), doing)
+            try:
+                confirm(result, capture.open())
+            except Exception as error:
+                report(error, events=1, doing=doing)
         return result
     prepared = _prepare(capture, intend, doing)
     try:
@@ -62,10 +65,10 @@ def run(
     except BaseException as error:
         if prepared is not None:
             mark = prepared.uncertain if is_uncertain(error) else prepared.abort
-            _record(mark, f"mark {doing}", events=0)
+            _mark(mark, doing)
         raise
     if prepared is not None:
-        _record(lambda: _settle(prepared, result, confirm, intent_is_exact, has_effect), doing)
+        _mark(lambda: _settle(prepared, result, confirm, intent_is_exact, has_effect), doing)
     return result
 
 
@@ -93,13 +96,18 @@ def _settle(
     if not has_effect(result):
         prepared.abort()
         return
-    if not intent_is_exact:
-        confirm(result, prepared)
-    prepared.commit()
-
-
-def _record(record: Callable[[], None], doing: str, events: int = 1) -> None:
     try:
-        record()
+        if not intent_is_exact:
+            confirm(result, prepared)
+        prepared.commit()
+    except Exception:
+        # The statement has happened, and what it left could not be told: the rows will say.
+        prepared.uncertain()
+        raise
+
+
+def _mark(mark: Callable[[], None], doing: str) -> None:
+    try:
+        mark()
     except Exception as error:
-        report(error, events=events, doing=doing)
+        report_mark(error, doing=doing)

@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trailkeeper import spool
-from trailkeeper.failure import losses, report
+from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
@@ -146,8 +146,7 @@ class Capture:
         try:
             transaction.commit()
         except Exception as error:
-            # It stands prepared in the spool: the drainer asks the database about it.
-            report(error, events=0, doing="mark a transaction as committed")
+            report_mark(error, doing="mark a transaction as committed")
         self.transaction = None
 
     def after_rollback(self, *, is_certain: bool) -> None:
@@ -168,7 +167,7 @@ class Capture:
             else:
                 transaction.abort()
         except Exception as error:
-            report(error, events=0, doing="mark a transaction as rolled back")
+            report_mark(error, doing="mark a transaction as rolled back")
 
     def savepoint(self, name: str) -> None:
         """Remembers how many events came before the savepoint."""
