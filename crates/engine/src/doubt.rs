@@ -24,7 +24,8 @@ pub struct InDoubtTransaction {
     pub transaction: TransactionId,
     /// Why its outcome is not known.
     pub doubt: Doubt,
-    /// What its writer left with it before the COMMIT, such as the database's number of the transaction.
+    /// What its writer left with it before the COMMIT, such as the database's number of the
+    /// transaction.
     pub note: Option<Vec<u8>>,
     /// The records of its events, as far as they fit into one part.
     pub records: Vec<Vec<u8>>,
@@ -74,8 +75,8 @@ impl Drainer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`](crate::ErrorKind) if it is not in doubt, and as [`Drainer::drain_once`] for [`Resolution::Unknown`], which writes
-    /// to the store at once.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind) if it is not in doubt, and as
+    /// [`Drainer::drain_once`] for [`Resolution::Unknown`], which writes to the store at once.
     pub fn resolve(&mut self, transaction: TransactionId, resolution: Resolution) -> Result<()> {
         let settled = match resolution {
             Resolution::Committed { committed_at } => SpoolResolution::Committed { committed_at },
@@ -115,7 +116,8 @@ impl Drainer {
                 "part": events.len(),
                 "records": records,
             });
-            let subject = Subject { action: IN_DOUBT, model: TRANSACTION_MODEL, object_id: &object_id };
+            let subject =
+                Subject { action: IN_DOUBT, model: TRANSACTION_MODEL, object_id: &object_id };
             let now = self.trail.options().clock.now();
             events.push(self.system.event(&subject, &data, now));
         }
@@ -142,6 +144,8 @@ impl Drainer {
 fn record_value(bytes: &[u8]) -> Value {
     match Record::parse(bytes) {
         Ok(record) => record_to_json(&record),
-        Err(error) => json!({Column::Action.name(): "record.unreadable", "error": error.to_string()}),
+        Err(error) => {
+            json!({Column::Action.name(): "record.unreadable", "error": error.to_string()})
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The drainer: moves committed transactions from the spool into the store.
 //!
-//! The order of writing is that of `docs/formats/merkle.md`: files, tiles, the Delta commit, the checkpoint. The spool remembers
-//! before the commit what the batch holds, so that whoever comes next can tell from the table alone what became of it.
+//! The order of writing is: files, the Delta commit, tiles, the checkpoint
+//! (`docs/formats/merkle.md`). The spool remembers before the commit what the batch holds, so that
+//! whoever comes next can tell from the table alone what became of it.
 
 use std::sync::Arc;
 
 use trailkeeper_event::Micros;
-use trailkeeper_merkle::{Hash, RightEdge, TreeSize};
+use trailkeeper_merkle::{Hash, RightEdge, TileId, TreeSize};
 use trailkeeper_spool::{Batch, BatchLimits, BatchNumber, Consumer, Report};
 use trailkeeper_store::{Commit, EventCount, Outcome, Snapshot, Store, TreeRoot};
 
@@ -43,7 +44,8 @@ impl DrainReport {
     }
 }
 
-/// Drains the spool of a trail. There is at most one per spool, on all processes; it lasts until it is dropped.
+/// Drains the spool of a trail. There is at most one per spool, on all processes; it lasts until it
+/// is dropped.
 #[derive(Debug)]
 pub struct Drainer {
     pub(crate) trail: Trail,
@@ -97,8 +99,9 @@ impl Drainer {
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`](crate::ErrorKind) while the store cannot be written;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind) if it belongs to another project; [`ErrorKind::Corrupt`](crate::ErrorKind) if it was altered. In
-    /// every case the events stay in the spool.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind) if it belongs to another project;
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind) if it was altered. In every case the events stay in
+    /// the spool.
     pub fn drain_once(&mut self, limits: BatchLimits) -> Result<DrainReport> {
         let drained = self.round(limits);
         if drained.is_err() {
@@ -166,8 +169,8 @@ impl Drainer {
         for _ in 0..ATTEMPTS {
             let snapshot = self.trail.wait(place.store.snapshot())??;
             let head = snapshot.head();
-            // The table is read before the checkpoint, so a drainer of another spool may have signed in between; but not
-            // after the second look.
+            // The table is read before the checkpoint, so a drainer of another spool may have
+            // signed in between; but not after the second look.
             if let Some(size) = ahead
                 && size > TreeSize::new(head.size.0)
             {
@@ -179,7 +182,8 @@ impl Drainer {
             let is_current = place.edge.size().get() == head.size.0
                 && head.root.is_none_or(|root| Hash::from(root.0) == place.edge.root());
             if !is_current {
-                place.edge = load_edge(&self.trail, &place.store, &snapshot)?;
+                let signed = place.signed.read(&self.trail, &place.store)?;
+                place.edge = load_edge(&self.trail, &place.store, &snapshot, signed.as_ref())?;
             }
             match place.signed.check(&self.trail, &place.store, &place.edge)? {
                 Standing::Ahead { size } => ahead = Some(size),
@@ -208,25 +212,31 @@ impl Drainer {
         Ok(known.map_or(0, |number| number.0))
     }
 
-    /// Commits a batch, sequencing it again for as long as others are quicker. Gives the number of events.
+    /// Commits a batch, sequencing it again for as long as others are quicker. Gives the number of
+    /// events.
     fn commit(&mut self, place: &mut Place, batch: &Batch, system: &[SystemEvent]) -> Result<u64> {
         let number = self.consumer.last_batch().next();
         self.consumer.begin_batch(number, batch)?;
         for _ in 0..ATTEMPTS {
             let snapshot = place.store.known_snapshot();
             match self.try_commit(place, batch, system, number, &snapshot)? {
-                (Outcome::Committed(_), events) => {
+                (Outcome::Committed(_), extension) => {
                     self.consumer.finish_batch(number)?;
+                    // Only now: a commit that lost a race must not leave tiles of a tree that is
+                    // not to be.
+                    write_tiles(&self.trail, &place.store, extension.tiles)?;
+                    place.edge = extension.edge;
                     // Without it the table opens more slowly; the next one makes up for it.
                     let _ = self.trail.wait(place.store.maintain())?;
-                    return Ok(events);
+                    return Ok(extension.events);
                 }
                 (Outcome::AlreadyCommitted, _) => {
-                    return Err(Error::Internal(format!("batch {number} was committed before it was begun")));
+                    return Err(Error::Internal(format!(
+                        "batch {number} was committed before it was begun"
+                    )));
                 }
                 (Outcome::Conflict, _) => {
                     let snapshot = self.trail.wait(place.store.snapshot())??;
-                    // The tiles that were just written are those of a tree that is not to be.
                     let edge = place.edge.clone();
                     place.edge = extend_edge(&self.trail, &place.store, &snapshot, edge)?;
                 }
@@ -237,19 +247,18 @@ impl Drainer {
 
     fn try_commit(
         &self,
-        place: &mut Place,
+        place: &Place,
         batch: &Batch,
         system: &[SystemEvent],
         number: BatchNumber,
         snapshot: &Snapshot,
-    ) -> Result<(Outcome, u64)> {
+    ) -> Result<(Outcome, Extension)> {
         let size = place.edge.size();
         let now = self.trail.options().clock.now();
         let recorded_at = now.max(snapshot.last_recorded_at().unwrap_or(Micros(i64::MIN)));
         let sequenced = sequence(batch, system, size, recorded_at);
         let mut edge = place.edge.clone();
         let tiles = edge.append(&sequenced.leaves);
-        write_tiles(&self.trail, &place.store, tiles)?;
         let commit = Commit {
             spool: self.trail.need_spool()?.id().to_string(),
             batch: trailkeeper_store::BatchNumber(number.0),
@@ -258,11 +267,16 @@ impl Drainer {
             root: TreeRoot(edge.root().into()),
         };
         let outcome = self.trail.wait(place.store.append(&sequenced.batches, &commit))??;
-        if matches!(outcome, Outcome::Committed(_)) {
-            place.edge = edge;
-        }
-        Ok((outcome, u64::try_from(sequenced.leaves.len()).unwrap_or(u64::MAX)))
+        let events = u64::try_from(sequenced.leaves.len()).unwrap_or(u64::MAX);
+        Ok((outcome, Extension { edge, tiles, events }))
     }
+}
+
+/// What a commit makes of the tree.
+struct Extension {
+    edge: RightEdge,
+    tiles: Vec<(TileId, Vec<u8>)>,
+    events: u64,
 }
 
 fn describe(report: &Report) -> String {

@@ -62,16 +62,21 @@ pub enum Error {
     /// The identity of the store is not what was written: stop and investigate.
     #[error("identity.json of the store at {location} does not read")]
     Identity { location: String },
-    /// The signed checkpoint and the table contradict each other: verify the trail and investigate. Events stay in the spool.
+    /// The signed checkpoint and the table contradict each other: verify the trail and investigate.
+    /// Events stay in the spool.
     #[error("nothing is drained: {reason}; run `trailkeeper verify`")]
     Checkpoint { reason: String },
-    /// The rows of the table do not give the tree it claims: verify the trail and investigate. Events stay in the spool.
-    #[error("the events of the table do not give the root hash in its log; run `trailkeeper verify`")]
+    /// The rows of the table do not give the tree it claims: verify the trail and investigate.
+    /// Events stay in the spool.
+    #[error(
+        "the events of the table do not give the root hash in its log; run `trailkeeper verify`"
+    )]
     Tree,
     /// Others commit all the time: retry later.
     #[error("{attempts} commits in a row lost against other drainers")]
     Contended { attempts: usize },
-    /// What was committed before the call is not all in the store yet: retry, or look for a drainer that fails.
+    /// What was committed before the call is not all in the store yet: retry, or look for a drainer
+    /// that fails.
     #[error("{transactions} transactions wait to be drained after {seconds} s")]
     Timeout { transactions: usize, seconds: u64 },
     /// The process was forked after this trail was used: open it again in the child.
@@ -106,7 +111,10 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 }

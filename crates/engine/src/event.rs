@@ -80,8 +80,8 @@ impl AuditEvent {
         self.text(column).and_then(|text| serde_json::from_str(text).ok())
     }
 
-    /// The event as a JSON object: names as in `docs/formats/event.md`, JSON columns as JSON, times as RFC 3339 in UTC. Columns that are null
-    /// are left out.
+    /// The event as a JSON object: names as in `docs/formats/event.md`, JSON columns as JSON, times
+    /// as RFC 3339 in UTC. Columns that are null are left out.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut object = Map::new();
@@ -107,7 +107,8 @@ impl AuditEvent {
         let mut events = Vec::new();
         for batch in batches {
             let first = events.len();
-            let empty = Self { id: None, transaction_id: None, cells: [const { Cell::Null }; COLUMNS] };
+            let empty =
+                Self { id: None, transaction_id: None, cells: [const { Cell::Null }; COLUMNS] };
             events.resize(first + batch.num_rows(), empty);
             let rows = events.get_mut(first..).unwrap_or_default();
             fill(batch, rows)?;
@@ -120,9 +121,12 @@ impl AuditEvent {
 fn fill(batch: &RecordBatch, rows: &mut [AuditEvent]) -> Result<()> {
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let mut cells: Vec<Cell> = match array.data_type() {
-            DataType::Utf8 => {
-                array.as_string::<i32>().iter().map(|text| text.map(ToOwned::to_owned)).map(text_cell).collect()
-            }
+            DataType::Utf8 => array
+                .as_string::<i32>()
+                .iter()
+                .map(|text| text.map(ToOwned::to_owned))
+                .map(text_cell)
+                .collect(),
             DataType::Int64 => array.as_primitive::<Int64Type>().iter().map(int_cell).collect(),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 array.as_primitive::<TimestampMicrosecondType>().iter().map(int_cell).collect()

@@ -12,14 +12,15 @@ use crate::trail::Trail;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Trail {
-    /// Waits until each transaction that was committed before the call is in the store; drains them itself if nobody else does.
+    /// Waits until each transaction that was committed before the call is in the store; drains them
+    /// itself if nobody else does.
     ///
     /// Transactions in doubt are not waited for.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] if it takes longer than `timeout`, and as [`Drainer::drain_once`](crate::Drainer::drain_once) if this process
-    /// drains.
+    /// [`Error::Timeout`] if it takes longer than `timeout`, and as
+    /// [`Drainer::drain_once`](crate::Drainer::drain_once) if this process drains.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         let mut waiting = self.waiting()?;

@@ -54,7 +54,8 @@ impl Identity {
     }
 }
 
-/// The key with which this trail signs for `store`; makes it and claims the store when both are new.
+/// The key with which this trail signs for `store`; makes it and claims the store when both are
+/// new.
 pub(crate) fn claim(trail: &Trail, store: &Store) -> Result<SigningKey> {
     let path = trail.key_path()?;
     let identity = Identity::read(trail, store)?;

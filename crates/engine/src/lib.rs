@@ -1,15 +1,18 @@
 //! Drain, sequence, search, verify: how the parts meet.
 //!
-//! A [`Trail`] is a store of events and the spool that feeds it. One elected [`Drainer`] moves committed transactions from the spool into
-//! the store, gives each event its place in the Merkle tree, and signs the tree. Everybody reads both as one.
+//! A [`Trail`] is a store of events and the spool that feeds it. One elected [`Drainer`] moves
+//! committed transactions from the spool into the store, gives each event its place in the Merkle
+//! tree, and signs the tree. Everybody reads both as one.
 //!
 //! # Guarantees
 //!
-//! - **Nothing is lost or doubled.** A transaction that the spool holds as committed is in the store exactly once, wherever a drainer
-//!   was killed.
-//! - **Seen once.** [`Trail::query`] shows each committed event, in the store or on its way there, and never twice.
-//! - **Only ever extended.** A checkpoint is signed only for a committed tree that extends the one signed before. If the store contradicts its
-//!   checkpoint, nothing is drained, and the events stay in the spool.
+//! - **Nothing is lost or doubled.** A transaction that the spool holds as committed is in the
+//!   store exactly once, wherever a drainer was killed.
+//! - **Seen once.** [`Trail::query`] shows each committed event, in the store or on its way there,
+//!   and never twice.
+//! - **Only ever extended.** A checkpoint is signed only for a committed tree that extends the one
+//!   signed before. If the store contradicts its checkpoint, nothing is drained, and the events
+//!   stay in the spool.
 //! - **One owner.** A store is written only by those who hold the key it was claimed with.
 //!
 //! # Example
@@ -53,7 +56,9 @@ mod trail;
 mod tree;
 mod verify;
 
-pub use trailkeeper_event::{Clock, Column, ColumnType, Micros, Record, RecordBuilder, SystemClock};
+pub use trailkeeper_event::{
+    Clock, Column, ColumnType, Micros, Record, RecordBuilder, SystemClock,
+};
 pub use trailkeeper_merkle::VerifierKey;
 pub use trailkeeper_spool::{
     Backlog, BatchLimits, Doubt, Options as SpoolOptions, Spool, TransactionId, WriterId,

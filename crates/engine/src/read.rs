@@ -46,7 +46,8 @@ impl Statement {
 }
 
 impl Trail {
-    /// Answers a query over all events: those in the store, those in the spool, and those of `open` transactions. None is seen twice.
+    /// Answers a query over all events: those in the store, those in the spool, and those of `open`
+    /// transactions. None is seen twice.
     ///
     /// # Errors
     ///
@@ -77,7 +78,8 @@ impl Trail {
 
     /// A snapshot of the table, and the events of the spool that are not in it.
     ///
-    /// The spool is read first: what it shows is then in the table, in the batch on its way there, or in neither.
+    /// The spool is read first: what it shows is then in the table, in the batch on its way there,
+    /// or in neither.
     fn consistent(&self, store: &Store) -> Result<(Arc<Snapshot>, Vec<RecordBatch>)> {
         let Some(spool) = self.spool() else {
             return Ok((self.wait(store.snapshot())??, Vec::new()));
@@ -102,7 +104,8 @@ impl Trail {
         let covers_begun = match view.begun() {
             Some(begun) if in_table == begun.0 => true,
             _ if in_table == view.finished().0 => false,
-            // A spool that knows of batches the table lacks belongs to another table: all it holds is pending.
+            // A spool that knows of batches the table lacks belongs to another table: all it holds
+            // is pending.
             _ if in_table < view.finished().0 => false,
             _ => return Ok(None),
         };

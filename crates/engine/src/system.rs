@@ -59,7 +59,11 @@ impl SystemWriter {
         }
         let transaction = TransactionNumber(self.next);
         self.next += 1;
-        SystemEvent { id: EventId { writer: self.writer, transaction, position: Position(0) }, at, record }
+        SystemEvent {
+            id: EventId { writer: self.writer, transaction, position: Position(0) },
+            at,
+            record,
+        }
     }
 
     /// The event that tells of bytes in the spool that do not read.

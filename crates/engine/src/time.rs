@@ -5,10 +5,8 @@ use trailkeeper_event::Micros;
 /// RFC 3339 in UTC with six fractional digits: `2026-11-23T08:09:10.123456Z`.
 #[must_use]
 pub fn rfc3339(at: Micros) -> String {
-    arrow::temporal_conversions::timestamp_us_to_datetime(at.0).map_or_else(
-        || at.0.to_string(),
-        |time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
-    )
+    arrow::temporal_conversions::timestamp_us_to_datetime(at.0)
+        .map_or_else(|| at.0.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
 }
 
 #[cfg(test)]

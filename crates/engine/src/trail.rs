@@ -104,8 +104,8 @@ impl TrailOptions {
 
 /// A trail of events; cheap to clone.
 ///
-/// Its calls block. The threads that work for it start with the first call that needs the store, so a process that forks
-/// may open a trail before it does, and must use it only after.
+/// Its calls block. The threads that work for it start with the first call that needs the store, so
+/// a process that forks may open a trail before it does, and must use it only after.
 #[derive(Clone)]
 pub struct Trail(Arc<Inner>);
 
@@ -136,7 +136,8 @@ impl Drop for Inner {
 }
 
 impl Trail {
-    /// Opens the trail. The spool is opened, and made if it is missing; the store is reached on its first use.
+    /// Opens the trail. The spool is opened, and made if it is missing; the store is reached on its
+    /// first use.
     ///
     /// # Errors
     ///
@@ -144,7 +145,9 @@ impl Trail {
     pub fn open(options: TrailOptions) -> Result<Self> {
         let spool = match (&options.spool, options.creation) {
             (None, _) => None,
-            (Some(folder), Creation::IfMissing) => Some(Spool::open(folder, options.spool_options)?),
+            (Some(folder), Creation::IfMissing) => {
+                Some(Spool::open(folder, options.spool_options)?)
+            }
             (Some(folder), Creation::Never) => Some(Spool::open_existing(folder)?),
         };
         Ok(Self(Arc::new(Inner {
@@ -172,7 +175,8 @@ impl Trail {
     /// The file of the signing key.
     pub(crate) fn key_path(&self) -> Result<PathBuf> {
         let options = self.options();
-        let in_spool = || options.spool.as_deref().map(|folder: &Path| folder.join("checkpoint.key"));
+        let in_spool =
+            || options.spool.as_deref().map(|folder: &Path| folder.join("checkpoint.key"));
         options.key.clone().or_else(in_spool).ok_or(Error::NoSpool)
     }
 

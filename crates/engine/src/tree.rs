@@ -17,40 +17,57 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// The right edge of the tree at the snapshot's size.
 ///
-/// It comes from the tiles; where these are missing or contradict the root in the log, they are made again from the rows.
-pub(crate) fn load_edge(trail: &Trail, store: &Store, snapshot: &Snapshot) -> Result<RightEdge> {
+/// It comes from the tiles. Tiles are written after the commit they belong to, so the newest may be
+/// missing: then the rows behind the signed checkpoint, or all of them, give them again.
+pub(crate) fn load_edge(
+    trail: &Trail,
+    store: &Store,
+    snapshot: &Snapshot,
+    signed: Option<&Checkpoint>,
+) -> Result<RightEdge> {
     let head = snapshot.head();
-    let size = TreeSize::new(head.size.0);
-    let mut tiles = HashMap::new();
-    for tile in RightEdge::tiles_needed(size) {
-        if let Some(bytes) = trail.wait(store.side(&tile.path()))?? {
-            tiles.insert(tile, bytes.to_vec());
-        }
-    }
     let root = head.root.map(|root| Hash::from(root.0));
-    if let Ok(edge) = RightEdge::load(size, |tile| tiles.remove(&tile))
-        && root.is_none_or(|root| root == edge.root())
+    if let Some(edge) = edge_of_tiles(trail, store, TreeSize::new(head.size.0), root)? {
+        return Ok(edge);
+    }
+    if let Some(signed) = signed.filter(|signed| signed.size().get() < head.size.0)
+        && let Some(edge) = edge_of_tiles(trail, store, signed.size(), Some(signed.root()))?
+        && let Ok(edge) = extend_edge(trail, store, snapshot, edge)
     {
         return Ok(edge);
     }
     extend_edge(trail, store, snapshot, RightEdge::empty())
 }
 
+/// The edge that the tiles give, if they are there and give this root.
+fn edge_of_tiles(
+    trail: &Trail,
+    store: &Store,
+    size: TreeSize,
+    root: Option<Hash>,
+) -> Result<Option<RightEdge>> {
+    let mut tiles = HashMap::new();
+    for tile in RightEdge::tiles_needed(size) {
+        if let Some(bytes) = trail.wait(store.side(&tile.path()))?? {
+            tiles.insert(tile, bytes.to_vec());
+        }
+    }
+    let edge = RightEdge::load(size, |tile| tiles.remove(&tile)).ok();
+    Ok(edge.filter(|edge| root.is_none_or(|root| root == edge.root())))
+}
+
 /// Brings `edge` to the snapshot's size with the rows behind it, and writes the tiles these make.
-///
-/// Besides catching up, this repairs tiles that a commit which lost a race has overwritten.
 pub(crate) fn extend_edge(
     trail: &Trail,
     store: &Store,
     snapshot: &Snapshot,
     mut edge: RightEdge,
 ) -> Result<RightEdge> {
-    let is_behind = |file: &&DataFile| {
-        file.seq_bounds().is_none_or(|(_, last)| last >= edge.size().get())
-    };
-    let files: Vec<_> = snapshot.files().iter().filter(is_behind).collect();
-    for file in files {
-        let leaves = leaves_of(trail, store, file)?;
+    let known = edge.size().get();
+    let is_behind = |file: &&DataFile| file.seq_bounds().is_none_or(|(_, last)| last >= known);
+    for file in snapshot.files().iter().filter(is_behind) {
+        let mut leaves = leaves_of(trail, store, file)?;
+        leaves.retain(|(seq, _)| *seq >= known);
         let start = edge.size().get();
         if !leaves.iter().map(|(seq, _)| *seq).eq((start..).take(leaves.len())) {
             return Err(Error::Tree);
@@ -110,8 +127,8 @@ impl SignedHead {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] if the checkpoint is not ours or tells of another tree: then somebody has altered the store, and what is drained
-    /// now would make that look right.
+    /// [`Error::Checkpoint`] if the checkpoint is not ours or tells of another tree: then somebody
+    /// has altered the store, and what is drained now would make that look right.
     pub(crate) fn check(
         &mut self,
         trail: &Trail,
@@ -134,9 +151,10 @@ impl SignedHead {
             return Ok(Standing::Ahead { size });
         }
         let is_same = size == edge.size() && root == edge.root();
-        if !is_same {
-            let proof = prove_consistency(size, edge.size(), |tile| read_tile(trail, store, tile))?;
-            if !verify_consistency(size, &root, edge.size(), &edge.root(), &proof)?.is_verified() {
+        if !is_same && !extends(trail, store, &checkpoint, edge)? {
+            // It may be the tiles that are damaged: what the rows give decides.
+            extend_edge(trail, store, &store.known_snapshot(), RightEdge::empty())?;
+            if !extends(trail, store, &checkpoint, edge)? {
                 return Err(contradiction("the table does not extend the signed checkpoint"));
             }
         }
@@ -144,7 +162,15 @@ impl SignedHead {
         Ok(if is_same { Standing::Current } else { Standing::Behind })
     }
 
-    /// Signs the tree with this edge, unless it is signed, and removes the tiles that this makes stale.
+    /// Reads the checkpoint, if there is one that is ours, for [`load_edge`]; [`SignedHead::check`]
+    /// judges it.
+    pub(crate) fn read(&self, trail: &Trail, store: &Store) -> Result<Option<Checkpoint>> {
+        let note = trail.wait(store.side(CHECKPOINT))??;
+        Ok(note.and_then(|note| Checkpoint::open(&note, &self.key.verifier_key()).ok()))
+    }
+
+    /// Signs the tree with this edge, unless it is signed, and removes the tiles that this makes
+    /// stale.
     ///
     /// # Errors
     ///
@@ -165,6 +191,22 @@ impl SignedHead {
             stale_partials(old, edge.size()).into_iter().map(TileId::path).collect();
         Ok(trail.wait(store.delete_sides(&stale))??)
     }
+}
+
+/// Whether the tiles prove that the tree with this edge extends `checkpoint`.
+fn extends(
+    trail: &Trail,
+    store: &Store,
+    checkpoint: &Checkpoint,
+    edge: &RightEdge,
+) -> Result<bool> {
+    let (old, new) = (checkpoint.size(), edge.size());
+    let proof = match prove_consistency(old, new, |tile| read_tile(trail, store, tile)) {
+        Err(Error::Merkle(_)) => return Ok(false),
+        proof => proof?,
+    };
+    let verdict = verify_consistency(old, &checkpoint.root(), new, &edge.root(), &proof)?;
+    Ok(verdict.is_verified())
 }
 
 /// Where the signed checkpoint stands to a tree.

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use object_store::path::Path;
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use serde_json::Value;
 use trailkeeper_event::{Clock, Column, SystemClock};
 
@@ -59,8 +59,9 @@ struct StagedFile {
 impl Store {
     /// Adds a batch of events, exactly once.
     ///
-    /// The events are in `seq` order, from `size_before` to `size_after`. When this returns [`Outcome::Committed`], the files
-    /// and the commit are durable. After an error the batch is in the table or not; ask again with the same number to know.
+    /// The events are in `seq` order, from `size_before` to `size_after`. When this returns
+    /// [`Outcome::Committed`], the files and the commit are durable. After an error the batch is in
+    /// the table or not; ask again with the same number to know.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl Store {
         let outcome = match committed {
             Ok(version) => Outcome::Committed(version),
             Err(error) => {
-                // A commit that failed may have taken effect, and one that lost a race has to say so.
+                // A commit that failed may have taken effect, and one that lost a race has to say
+                // so.
                 let newest = Snapshot::load(self.log.as_ref(), &self.location()).await?;
                 let outcome = self.early_outcome(&newest, commit).await?;
                 self.remember(newest);
@@ -169,7 +171,8 @@ impl Store {
         Ok(version)
     }
 
-    /// Writes a Delta checkpoint if the newest version is due for one. Opening the table reads the log from there.
+    /// Writes a Delta checkpoint if the newest version is due for one. Opening the table reads the
+    /// log from there.
     ///
     /// # Errors
     ///

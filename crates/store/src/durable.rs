@@ -1,8 +1,8 @@
 //! A local folder as an object store whose puts survive a power cut.
 //!
-//! `object_store`'s own `LocalFileSystem` makes a put atomic (staged file, then rename or link) but never syncs, so
-//! that after a power cut a Delta commit may be an empty file. Here the file is synced before it gets its name, and the
-//! directory after it.
+//! `object_store`'s own `LocalFileSystem` makes a put atomic (staged file, then rename or link) but
+//! never syncs, so that after a power cut a Delta commit may be an empty file. Here the file is
+//! synced before it gets its name, and the directory after it.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -72,14 +72,16 @@ fn put_blocking(path: &FsPath, payload: &PutPayload, mode: &PutMode) -> io::Resu
             PutMode::Update(_) => Err(ErrorKind::Unsupported.into()),
         });
     if written.is_err() || matches!(mode, PutMode::Create) {
-        // The object has its own name by now, or none at all: a staged file that stays behind is never listed.
+        // The object has its own name by now, or none at all: a staged file that stays behind is
+        // never listed.
         let _ = fs::remove_file(&staged);
     }
     written?;
     File::open(parent)?.sync_all()
 }
 
-/// Creates a file beside `path` whose name (`#` and digits at the end) `LocalFileSystem` never lists.
+/// Creates a file beside `path` whose name (`#` and digits at the end) `LocalFileSystem` never
+/// lists.
 fn stage(path: &FsPath) -> io::Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {

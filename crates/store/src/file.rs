@@ -6,13 +6,8 @@ use serde_json::{Map, Value, json};
 use trailkeeper_event::{Column, ColumnType};
 
 /// The columns whose bounds the Delta log keeps for each file.
-pub(crate) const STATS_COLUMNS: [Column; 5] = [
-    Column::Seq,
-    Column::ObjectKey,
-    Column::OccurredAt,
-    Column::CommittedAt,
-    Column::RecordedAt,
-];
+pub(crate) const STATS_COLUMNS: [Column; 5] =
+    [Column::Seq, Column::ObjectKey, Column::OccurredAt, Column::CommittedAt, Column::RecordedAt];
 
 /// A text bound longer than this many bytes is left out of the log.
 const MAX_TEXT_BOUND: usize = 256;
@@ -171,7 +166,12 @@ mod tests {
 
     #[test]
     fn foreign_statistics_are_left_out() {
-        for text in ["", "[]", "{\"minValues\": 1}", "{\"minValues\":{\"seq\":\"x\"},\"maxValues\":{\"seq\":1}}"] {
+        for text in [
+            "",
+            "[]",
+            "{\"minValues\": 1}",
+            "{\"minValues\":{\"seq\":\"x\"},\"maxValues\":{\"seq\":1}}",
+        ] {
             assert_eq!(decode_stats(text), (None, HashMap::new()), "{text}");
         }
         let millis = "{\"minValues\":{\"occurred_at\":\"2026-01-01T00:00:00.000Z\"},\"maxValues\":{\"occurred_at\":\"2026-01-01T00:00:00.001Z\"}}";

@@ -1,13 +1,17 @@
 //! The Delta table of events: commits, files, queries.
 //!
-//! A [`Store`] is a folder with one Delta Lake table of events and a few objects beside it (identity, checkpoint, Merkle tiles).
-//! It knows rows and files. What the rows prove, and where they come from, is the `engine` crate's business.
+//! A [`Store`] is a folder with one Delta Lake table of events and a few objects beside it
+//! (identity, checkpoint, Merkle tiles). It knows rows and files. What the rows prove, and where
+//! they come from, is the `engine` crate's business.
 //!
 //! # Guarantees
 //!
-//! - **Durable.** What [`Store::append`] and the `put_side` family report as done survives a power cut.
-//! - **Exactly once.** A batch of a spool is in the table once, whatever was retried, and however many processes append.
-//! - **In order.** A commit extends the tree it was sequenced for, or is refused as [`Outcome::Conflict`].
+//! - **Durable.** What [`Store::append`] and the `put_side` family report as done survives a power
+//!   cut.
+//! - **Exactly once.** A batch of a spool is in the table once, whatever was retried, and however
+//!   many processes append.
+//! - **In order.** A commit extends the tree it was sequenced for, or is refused as
+//!   [`Outcome::Conflict`].
 //! - **Read-only SQL.** [`Store::query`] runs `SELECT` over `events` and nothing else.
 //!
 //! # Example

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use object_store::path::Path;
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,

@@ -99,7 +99,8 @@ impl Store {
     /// If the storage does not list.
     pub async fn list_sides(&self, folder: &str) -> Result<Vec<String>> {
         let prefix = side_path(folder);
-        let listed: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await.map_err(|e| self.listing(e))?;
+        let listed: Vec<_> =
+            self.objects.list(Some(&prefix)).try_collect().await.map_err(|e| self.listing(e))?;
         let names = listed.iter().filter_map(|meta| {
             meta.location.as_ref().strip_prefix(FOLDER)?.strip_prefix('/').map(ToOwned::to_owned)
         });

@@ -87,17 +87,22 @@ impl Snapshot {
         head: TreeHead,
         transactions: HashMap<String, Option<i64>>,
     ) -> Self {
-        let mut files: Vec<DataFile> = state.log_data().iter().map(|file| {
-            let (rows, bounds) = file.stats().map(|text| decode_stats(&text)).unwrap_or_default();
-            let month = file.partition_values_map().remove("month").flatten();
-            DataFile {
-                path: file.object_store_path().to_string(),
-                size: u64::try_from(file.size()).unwrap_or(0),
-                rows,
-                month,
-                bounds,
-            }
-        }).collect();
+        let mut files: Vec<DataFile> = state
+            .log_data()
+            .iter()
+            .map(|file| {
+                let (rows, bounds) =
+                    file.stats().map(|text| decode_stats(&text)).unwrap_or_default();
+                let month = file.partition_values_map().remove("month").flatten();
+                DataFile {
+                    path: file.object_store_path().to_string(),
+                    size: u64::try_from(file.size()).unwrap_or(0),
+                    rows,
+                    month,
+                    bounds,
+                }
+            })
+            .collect();
         files.sort_by(|a, b| (a.seq_bounds(), &a.path).cmp(&(b.seq_bounds(), &b.path)));
         Self { state, files, head, transactions: Mutex::new(transactions) }
     }
@@ -181,14 +186,16 @@ impl CommitFacts {
     }
 
     fn parse(bytes: &[u8], version: u64) -> Result<Self> {
-        let damaged = || StoreError::corrupt(format!("commit {version} of the Delta log does not read"));
+        let damaged =
+            || StoreError::corrupt(format!("commit {version} of the Delta log does not read"));
         let mut facts = Self::default();
         let (mut size, mut root) = (None, None);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             let action: Value = serde_json::from_slice(line).map_err(|_| damaged())?;
             if let Some(transaction) = action.get("txn") {
                 let name = transaction.get("appId").and_then(Value::as_str).ok_or_else(damaged)?;
-                let number = transaction.get("version").and_then(Value::as_i64).ok_or_else(damaged)?;
+                let number =
+                    transaction.get("version").and_then(Value::as_i64).ok_or_else(damaged)?;
                 facts.transactions.insert(name.to_owned(), Some(number));
                 if name == SEQ_TRANSACTION {
                     size = Some(count(number)?);
@@ -223,7 +230,9 @@ mod tests {
 
     #[test]
     fn a_damaged_commit_is_reported() {
-        for text in ["{", "{\"txn\":{}}", "{\"txn\":{\"appId\":\"trailkeeper/seq\",\"version\":-1}}"] {
+        for text in
+            ["{", "{\"txn\":{}}", "{\"txn\":{\"appId\":\"trailkeeper/seq\",\"version\":-1}}"]
+        {
             let error = CommitFacts::parse(text.as_bytes(), 1).unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{text}");
         }

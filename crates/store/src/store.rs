@@ -76,8 +76,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`] if nothing is there, [`StoreError::NotATrail`] or [`StoreError::Format`] if it is not for
-    /// this release, and others as the storage has it.
+    /// [`StoreError::Missing`] if nothing is there, [`StoreError::NotATrail`] or
+    /// [`StoreError::Format`] if it is not for this release, and others as the storage has it.
     pub async fn open(address: &str, options: OpenOptions) -> Result<Self> {
         let location = Location::parse(address)?;
         location.check_folder()?;
@@ -111,12 +111,10 @@ impl Store {
         let created = create_table(&log).await;
         match Self::load(location, log).await {
             // Nothing was created: why not is the better answer.
-            Err(StoreError::Missing { .. }) => {
-                Err(created.err().map_or_else(
-                    || StoreError::Missing { location: shown.clone() },
-                    |error| StoreError::delta(&shown, error),
-                ))
-            }
+            Err(StoreError::Missing { .. }) => Err(created.err().map_or_else(
+                || StoreError::Missing { location: shown.clone() },
+                |error| StoreError::delta(&shown, error),
+            )),
             opened => opened,
         }
     }

@@ -14,8 +14,9 @@ use trailkeeper_event::{Column, ColumnType, arrow_schema};
 use crate::error::{Result, StoreError};
 use crate::file::{Bounds, STATS_COLUMNS, encode_stats};
 
-/// Texts that differ from row to row: compressed, since a dictionary of them saves nothing and would have to be read whole for
-/// one row. The others are left uncompressed, because opening a decompressor costs more than decoding such a page.
+/// Texts that differ from row to row: compressed, since a dictionary of them saves nothing and
+/// would have to be read whole for one row. The others are left uncompressed, because opening a
+/// decompressor costs more than decoding such a page.
 const WIDE: [Column; 6] = [
     Column::ObjectLabel,
     Column::Related,
@@ -36,7 +37,8 @@ const DELTA: [Column; 7] = [
     Column::DurationUs,
 ];
 
-/// How event files are written: small pages and row groups, so that one object's history decodes little.
+/// How event files are written: small pages and row groups, so that one object's history decodes
+/// little.
 fn properties() -> Result<WriterProperties> {
     let path = |column: Column| ColumnPath::from(column.name());
     let zstd = Compression::ZSTD(ZstdLevel::try_new(3)?);

@@ -13,7 +13,7 @@ pub fn invoice_record(number: u64, total: u64, occurred_at: i64) -> RecordBuilde
         .text(Column::ActorType, "user")
         .text(Column::ActorId, "7")
         .text(Column::ActorLabel, "Ada Lovelace")
-        .text(Column::Tenant, if number % 2 == 0 { "acme" } else { "globex" })
+        .text(Column::Tenant, if number.is_multiple_of(2) { "acme" } else { "globex" })
         .text(Column::Source, "django:shop")
         .text(Column::Model, "billing.invoice")
         .text(Column::ObjectId, &number.to_string())

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from trailkeeper import spool
 from trailkeeper.capture import labels, transactions
 from trailkeeper.exceptions import InvalidRequestError
-from trailkeeper.failure import report
+from trailkeeper.failure import optional, report
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
@@ -55,15 +55,14 @@ def record(
     if data is not None and not isinstance(data, Mapping):
         raise InvalidRequestError("record() takes data as a mapping from name to value")
     items: dict[str, Any] = {"kind": "event", "action": action, "outcome": outcome}
-    if target is not None:
-        items.update(labels.describe(target))
-        using = using or target._state.db
     if reason is not None:
         items["reason"] = reason
-    alias = using or DEFAULT_DB_ALIAS
-    items["database"] = alias
     json = {"data": dict(data)} if data is not None else None
     try:
+        if target is not None:
+            items.update(labels.describe(target))
+            using = using or target._state.db
+        alias = items["database"] = using or DEFAULT_DB_ALIAS
         transactions.capture_of(connections[alias]).add_event(items, json)
     except Exception as error:
         report(error, events=1, doing=f"record {action}")
@@ -79,7 +78,7 @@ def auth_event(
     """Records a login, a logout or a failed login, whatever becomes of the open transaction."""
     items: dict[str, Any] = {"kind": "auth", "action": action, "outcome": outcome}
     if user is not None:
-        items.update(labels.describe(user))
+        items.update(optional(lambda: labels.describe(user), name="the user") or {})
     _write_now(items, {"data": dict(data)} if data else None, doing=f"record a {action}")
 
 

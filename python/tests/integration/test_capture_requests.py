@@ -1,7 +1,7 @@
 """Who, from where and why: requests, logins, the application's own events."""
 
 import pytest
-from django.contrib.auth import get_user_model, login
+from django.contrib.auth import get_user_model, login, logout
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpResponse
@@ -174,3 +174,44 @@ def test_an_unknown_user_is_no_reason_to_lose_an_event(recorded, rf):
     with trailkeeper.context(actor=Broken()):
         Customer.objects.create(name="a")
     assert change(recorded())["actor_type"] == "unknown"
+
+
+def log_out(request):
+    logout(request)
+    return HttpResponse("done")
+
+
+urlpatterns.append(path("logout/", log_out))
+
+
+def test_logins_and_logouts_are_recorded(ada, transactional_db):
+    client = Client()
+    assert not client.login(username="ada", password="wrong")
+    client.get("/login/")
+    client.get("/logout/")
+    found = trailkeeper.events().filter(kind="auth").order_by("occurred_at")
+    assert [(e.action, e.outcome) for e in found] == [
+        ("login_failed", "failure"),
+        ("login", "success"),
+        ("logout", "success"),
+    ]
+    failed, logged_in, logged_out = found
+    assert failed.data == {"username": "ada"}
+    assert "wrong" not in str(failed.data)
+    assert logged_in.object_key == f"auth.user/{ada.pk}"
+    assert logged_out.actor_label == "ada"
+
+
+def test_requests_are_recorded_with_status_and_time(ada, transactional_db):
+    client = Client(raise_request_exception=False)
+    client.force_login(ada)
+    client.get("/customers/7/")
+    client.get("/fail/")
+    client.get("/static/app.css")
+    found = trailkeeper.events().filter(kind="request").order_by("occurred_at")
+    assert [(e.http_path, e.http_status, e.outcome) for e in found] == [
+        ("/customers/7/", 200, "success"),
+        ("/fail/", 500, "failure"),
+    ]
+    assert found[0].actor_label == "ada"
+    assert found[0].duration_us > 0

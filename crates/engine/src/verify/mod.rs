@@ -1,7 +1,7 @@
 //! Verification: does the trail hold every event as it was recorded, and nothing else?
 //!
-//! Every row is hashed again, and the hashes must be those of the tiles and give the root that the checkpoint signs
-//! (`docs/formats/merkle.md`, "Verification").
+//! Every row is hashed again, and the hashes must be those of the tiles and give the root that the
+//! checkpoint signs (`docs/formats/merkle.md`, "Verification").
 
 mod finding;
 mod rows;
@@ -63,7 +63,8 @@ pub struct VerifyReport {
     pub root: Option<String>,
     /// The key the checkpoint was checked with.
     pub key: Option<String>,
-    /// Tiles that do not hold the hashes of their events, although these are proven: the next rebuild of the tree makes them anew.
+    /// Tiles that do not hold the hashes of their events, although these are proven: the next
+    /// rebuild of the tree makes them anew.
     pub damaged_tiles: Vec<String>,
 }
 
@@ -74,7 +75,8 @@ impl Trail {
     ///
     /// # Errors
     ///
-    /// If it cannot be checked at all: there is no store, or the storage does not read. What can be read and is wrong is a finding.
+    /// If it cannot be checked at all: there is no store, or the storage does not read. What can be
+    /// read and is wrong is a finding.
     pub fn verify(
         &self,
         key: Option<&VerifierKey>,
@@ -96,11 +98,12 @@ impl Trail {
         let Claims { snapshot, key, checkpoint, mut findings } = claims;
         let size = snapshot.head().size;
         let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size());
-        let mut rows = RowCheck::new(self, &store, size, signed);
+        let mut rows = RowCheck::new(self, &store, size, signed)?;
         rows.check(&snapshot, progress)?;
         let checked = rows.finish();
         findings.extend(checked.findings);
-        let is_proven = compare_roots(checkpoint.as_ref(), &snapshot, &checked.roots, &mut findings);
+        let is_proven =
+            compare_roots(checkpoint.as_ref(), &snapshot, &checked.roots, &mut findings);
         let mut damaged_tiles = checked.damaged_tiles;
         if is_proven {
             // The signature proves the rows: where a tile says otherwise, the tile is wrong.
@@ -112,13 +115,7 @@ impl Trail {
             let missing = damaged_tiles.drain(..).map(Finding::tile);
             findings.extend(missing);
         }
-        Ok(report(findings, Proof {
-            events: checked.events,
-            size,
-            checkpoint,
-            key,
-            damaged_tiles,
-        }))
+        Ok(report(findings, Proof { events: checked.events, size, checkpoint, key, damaged_tiles }))
     }
 }
 
@@ -160,13 +157,16 @@ fn report(mut findings: Vec<Finding>, proof: Proof) -> VerifyReport {
 /// The report on a store whose log does not even read.
 fn unreadable(error: &StoreError) -> VerifyReport {
     let finding = Finding::new(FindingKind::Log, error.to_string());
-    report(vec![finding], Proof {
-        events: 0,
-        size: EventCount(0),
-        checkpoint: None,
-        key: None,
-        damaged_tiles: Vec::new(),
-    })
+    report(
+        vec![finding],
+        Proof {
+            events: 0,
+            size: EventCount(0),
+            checkpoint: None,
+            key: None,
+            damaged_tiles: Vec::new(),
+        },
+    )
 }
 
 /// What the table and the checkpoint say of each other.
@@ -205,7 +205,9 @@ impl Claims {
                 None
             }
             (Some(note), Some(key)) => Checkpoint::open(&note, key)
-                .map_err(|error| found(format!("the checkpoint is not signed with the key: {error}")))
+                .map_err(|error| {
+                    found(format!("the checkpoint is not signed with the key: {error}"))
+                })
                 .ok(),
         };
         if let Some(checkpoint) = &checkpoint {
@@ -228,7 +230,8 @@ impl Claims {
     }
 }
 
-/// Compares the roots computed from the rows with those that were signed and logged; tells whether the signed one is right.
+/// Compares the roots computed from the rows with those that were signed and logged; tells whether
+/// the signed one is right.
 fn compare_roots(
     checkpoint: Option<&Checkpoint>,
     snapshot: &Snapshot,

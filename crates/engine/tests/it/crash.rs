@@ -8,7 +8,8 @@ use trailkeeper_testkit::{Effect, FaultyStore};
 
 use crate::sample::{World, assert_verified, drain, invoices, write};
 
-/// Runs a round of draining that fails at each of its writes in turn; the first round without a fault ends it.
+/// Runs a round of draining that fails at each of its writes in turn; the first round without a
+/// fault ends it.
 fn fail_at_every_write(before: u64, count: u64, effect: Effect) -> usize {
     let mut survived = 0;
     loop {

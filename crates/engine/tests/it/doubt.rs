@@ -72,7 +72,8 @@ fn what_nobody_can_tell_is_kept_and_not_asserted() {
     assert!(drainer.in_doubt().unwrap().is_empty());
     drop(drainer);
     assert!(invoices(&world.reader()).is_empty());
-    let filter = EventFilter { action: Some("transaction.in_doubt".to_owned()), ..EventFilter::default() };
+    let filter =
+        EventFilter { action: Some("transaction.in_doubt".to_owned()), ..EventFilter::default() };
     let events = world.reader().search(&filter).unwrap();
     assert_eq!(events.len(), 1);
     let data = events[0].json(Column::Data).unwrap();

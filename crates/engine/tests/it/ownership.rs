@@ -15,7 +15,8 @@ fn drain_error(trail: &Trail) -> Error {
 fn a_new_key_is_for_its_owner_only() {
     let world = World::new();
     drain(&world.trail());
-    let mode = std::fs::metadata(world.spool().join("checkpoint.key")).unwrap().permissions().mode();
+    let mode =
+        std::fs::metadata(world.spool().join("checkpoint.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -26,7 +27,8 @@ fn a_second_project_is_refused_and_keeps_its_events() {
     write(&mut first.spool().unwrap().writer().unwrap(), 0, 2);
     drain(&first);
 
-    let options = world.options().with_spool(world.dir.path().join("other")).with_source("django:blog");
+    let options =
+        world.options().with_spool(world.dir.path().join("other")).with_source("django:blog");
     let second = Trail::open(options).unwrap();
     let mut writer = second.spool().unwrap().writer().unwrap();
     write(&mut writer, 100, 2);

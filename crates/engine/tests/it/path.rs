@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use trailkeeper_engine::{
-    BatchLimits, Column, Error, EventFilter, ErrorKind, Micros, OpenTransaction, Order, Statement, TransactionId,
+    BatchLimits, Column, Error, ErrorKind, EventFilter, Micros, OpenTransaction, Order, Statement,
+    TransactionId,
 };
 use trailkeeper_testkit::invoice_record;
 
@@ -56,7 +57,10 @@ fn a_history_has_the_documented_names_and_values() {
     let id = format!("{}{:08x}{:08x}", transaction.writer, transaction.number, 1);
     assert_eq!(first["event_id"], id.as_str());
     assert_eq!(history[0].event_id(), Some(id.as_str()));
-    assert_eq!(first["transaction_id"], format!("{}{:08x}{:08x}", transaction.writer, transaction.number, 0));
+    assert_eq!(
+        first["transaction_id"],
+        format!("{}{:08x}{:08x}", transaction.writer, transaction.number, 0)
+    );
     assert_eq!(first["seq"], 1);
     assert_eq!(first["occurred_at"], "2026-11-15T00:00:00.000042Z");
     assert_eq!(first["recorded_at"], "2026-11-15T00:00:00.000000Z");
@@ -77,22 +81,49 @@ fn a_search_finds_what_was_asked_for() {
     write(&mut writer, 50, 50);
     let found = |filter: EventFilter| {
         let events = trail.search(&filter).unwrap();
-        events.iter().map(|event| event.text(Column::ObjectId).unwrap().parse().unwrap()).collect::<Vec<u64>>()
+        events
+            .iter()
+            .map(|event| event.text(Column::ObjectId).unwrap().parse().unwrap())
+            .collect::<Vec<u64>>()
     };
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(found(EventFilter { limit: Some(3), ..EventFilter::default() }), [99, 98, 97]);
-    let oldest = EventFilter { limit: Some(2), order: Order::OldestFirst, tenant: text("globex"), ..EventFilter::default() };
+    let oldest = EventFilter {
+        limit: Some(2),
+        order: Order::OldestFirst,
+        tenant: text("globex"),
+        ..EventFilter::default()
+    };
     assert_eq!(found(oldest), [1, 3]);
-    let object = EventFilter { model: text("billing.invoice"), object_id: text("70"), ..EventFilter::default() };
+    let object = EventFilter {
+        model: text("billing.invoice"),
+        object_id: text("70"),
+        ..EventFilter::default()
+    };
     assert_eq!(found(object), [70]);
-    let range = EventFilter { since: Some(Micros(START + 49)), until: Some(Micros(START + 51)), ..EventFilter::default() };
+    let range = EventFilter {
+        since: Some(Micros(START + 49)),
+        until: Some(Micros(START + 51)),
+        ..EventFilter::default()
+    };
     assert_eq!(found(range), [50, 49]);
     assert_eq!(found(EventFilter { text: text("invoice 33"), ..EventFilter::default() }), [33]);
-    assert_eq!(found(EventFilter { text: text("100%"), ..EventFilter::default() }), Vec::<u64>::new());
+    assert_eq!(
+        found(EventFilter { text: text("100%"), ..EventFilter::default() }),
+        Vec::<u64>::new()
+    );
     let none = EventFilter { field: text("tot"), ..EventFilter::default() };
     assert_eq!(found(none), Vec::<u64>::new());
     assert_eq!(found(EventFilter { field: text("total"), ..EventFilter::default() }).len(), 100);
-    assert_eq!(found(EventFilter { actor: text("Ada Lovelace"), action: text("update"), ..EventFilter::default() }).len(), 100);
+    assert_eq!(
+        found(EventFilter {
+            actor: text("Ada Lovelace"),
+            action: text("update"),
+            ..EventFilter::default()
+        })
+        .len(),
+        100
+    );
 }
 
 #[test]
@@ -181,8 +212,11 @@ fn a_record_that_does_not_read_is_kept_as_it_is() {
     records.push(b"\x09nonsense").unwrap();
     let transaction = writer.begin().unwrap();
     writer.append_complete(transaction, START, &records).unwrap();
-    let seen = |event: &trailkeeper_engine::AuditEvent| event.json(Column::Data).unwrap()["record"].clone();
-    let filter = EventFilter { action: Some("record.unreadable".to_owned()), ..EventFilter::default() };
+    let seen = |event: &trailkeeper_engine::AuditEvent| {
+        event.json(Column::Data).unwrap()["record"].clone()
+    };
+    let filter =
+        EventFilter { action: Some("record.unreadable".to_owned()), ..EventFilter::default() };
     assert_eq!(seen(&trail.search(&filter).unwrap()[0]), "CW5vbnNlbnNl");
     drain(&trail);
     assert_eq!(seen(&world.reader().search(&filter).unwrap()[0]), "CW5vbnNlbnNl");

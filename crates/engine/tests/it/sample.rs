@@ -90,7 +90,13 @@ pub(crate) fn invoices(trail: &Trail) -> Vec<u64> {
     let rows = trail.query(Statement::new(sql), &[]).unwrap();
     let texts = rows.batches.iter().flat_map(|batch| {
         use arrow::array::AsArray as _;
-        batch.column(0).as_string::<i32>().iter().flatten().map(|text| text.parse().unwrap()).collect::<Vec<_>>()
+        batch
+            .column(0)
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .map(|text| text.parse().unwrap())
+            .collect::<Vec<_>>()
     });
     texts.collect()
 }

@@ -4,13 +4,15 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::UInt64Array;
 use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::array::UInt64Array;
 use arrow::datatypes::Int64Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use trailkeeper_engine::{BatchLimits, ErrorKind, FindingKind, Trail, Verdict, VerifyReport};
+use trailkeeper_engine::{
+    BatchLimits, Error, ErrorKind, FindingKind, Trail, Verdict, VerifyReport,
+};
 
 use crate::sample::{World, assert_verified, drain, verify, write};
 
@@ -30,7 +32,8 @@ fn filled() -> World {
 /// The files of events in the order of their `seq`.
 fn files(world: &World) -> Vec<PathBuf> {
     let folder = world.store().join("month=2026-11");
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert_eq!(paths.len(), 3);
     paths
@@ -42,12 +45,17 @@ fn rewrite(path: &PathBuf, edit: impl FnOnce(RecordBatch) -> RecordBatch) {
     let schema = Arc::clone(reader.schema());
     let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
     let edited = edit(concat_batches(&schema, &batches).unwrap());
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), edited.schema(), None).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), edited.schema(), None).unwrap();
     writer.write(&edited).unwrap();
     writer.close().unwrap();
 }
 
-fn replace(batch: &RecordBatch, name: &str, edit: impl FnOnce(&ArrayRef) -> ArrayRef) -> RecordBatch {
+fn replace(
+    batch: &RecordBatch,
+    name: &str,
+    edit: impl FnOnce(&ArrayRef) -> ArrayRef,
+) -> RecordBatch {
     let index = batch.schema().index_of(name).unwrap();
     let mut columns = batch.columns().to_vec();
     columns[index] = edit(&columns[index]);
@@ -88,7 +96,29 @@ fn every_column_is_covered() {
     let world = filled();
     let path = &files(&world)[0];
     let original = fs::read(path).unwrap();
-    for name in ["actor_label", "tenant", "action", "kind", "occurred_at", "committed_at", "recorded_at", "transaction_number", "position", "changed", "before", "object_label", "source", "schema_version", "writer", "model", "object_id", "object_key", "redacted", "salt", "ip"] {
+    for name in [
+        "actor_label",
+        "tenant",
+        "action",
+        "kind",
+        "occurred_at",
+        "committed_at",
+        "recorded_at",
+        "transaction_number",
+        "position",
+        "changed",
+        "before",
+        "object_label",
+        "source",
+        "schema_version",
+        "writer",
+        "model",
+        "object_id",
+        "object_key",
+        "redacted",
+        "salt",
+        "ip",
+    ] {
         rewrite(path, |batch| {
             replace(&batch, name, |array| {
                 use arrow::array::{BinaryArray, TimestampMicrosecondArray};
@@ -110,7 +140,8 @@ fn every_column_is_covered() {
                         Arc::new(BinaryArray::from(values))
                     }
                     _ => {
-                        let mut values: Vec<_> = array.as_primitive::<TimestampMicrosecondType>().iter().collect();
+                        let mut values: Vec<_> =
+                            array.as_primitive::<TimestampMicrosecondType>().iter().collect();
                         values[7] = Some(5);
                         Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC"))
                     }
@@ -197,11 +228,15 @@ fn the_last_commit_taken_back_is_found() {
     let world = filled();
     fs::remove_file(world.store().join("_delta_log/00000000000000000003.json")).unwrap();
     let report = refused(&world);
-    assert!(report.findings.iter().any(|finding| finding.kind == FindingKind::Checkpoint), "{report:#?}");
+    assert!(
+        report.findings.iter().any(|finding| finding.kind == FindingKind::Checkpoint),
+        "{report:#?}"
+    );
     // And nothing is drained on top of it.
     let trail = world.trail();
     write(&mut trail.spool().unwrap().writer().unwrap(), 900, 1);
-    let error = trail.elect_drainer().unwrap().unwrap().drain_once(BatchLimits::default()).unwrap_err();
+    let error =
+        trail.elect_drainer().unwrap().unwrap().drain_once(BatchLimits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert_eq!(trail.spool().unwrap().view().unwrap().backlog().records, 1);
 }
@@ -266,8 +301,38 @@ fn rows_and_tiles_altered_together_do_not_give_the_signed_root() {
     let report = refused(&world);
     assert!(report.findings.iter().any(|finding| finding.kind == FindingKind::Root), "{report:#?}");
     let trail = world.trail();
-    let error = trail.elect_drainer().unwrap().unwrap().drain_once(BatchLimits::default()).unwrap_err();
+    let error =
+        trail.elect_drainer().unwrap().unwrap().drain_once(BatchLimits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
+#[test]
+fn a_table_that_was_rewritten_as_a_whole_is_not_signed_for() {
+    let world = filled();
+    rewrite(&files(&world)[1], |batch| {
+        replace(&batch, "tenant", |array| {
+            let texts: Vec<_> = array.as_string::<i32>().iter().map(|_| Some("other")).collect();
+            Arc::new(StringArray::from(texts))
+        })
+    });
+    // Nothing that the attacker can write contradicts the rows any more.
+    fs::remove_dir_all(world.store().join("_trailkeeper/tile")).unwrap();
+    for version in 1..4 {
+        let commit = world.store().join(format!("_delta_log/{version:020}.json"));
+        let text = fs::read_to_string(&commit).unwrap();
+        assert!(text.contains("trailkeeper.root"));
+        fs::write(&commit, text.replace("trailkeeper.root", "root")).unwrap();
+    }
+    let trail = world.trail();
+    let mut writer = trail.spool().unwrap().writer().unwrap();
+    for number in 900..902 {
+        write(&mut writer, number, 1);
+        let mut drainer = trail.elect_drainer().unwrap().unwrap();
+        let error = drainer.drain_once(BatchLimits::default()).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    }
+    assert_eq!(trail.stats().unwrap().events, 900);
+    refused(&world);
 }
 
 #[test]
@@ -325,6 +390,7 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
 #[test]
 fn what_cannot_be_checked_is_an_error() {
     let world = World::new();
-    let trail = Trail::open(trailkeeper_engine::TrailOptions::new(world.store().to_str().unwrap())).unwrap();
+    let trail = Trail::open(trailkeeper_engine::TrailOptions::new(world.store().to_str().unwrap()))
+        .unwrap();
     assert_eq!(trail.verify(None, &mut |_| {}).unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -57,7 +57,11 @@ fn events_wait_while_the_folder_is_read_only() {
     write(&mut writer, 0, 2);
     drain(&trail);
     write(&mut writer, 2, 2);
-    let folders = [world.store().join("_delta_log"), world.store().join("month=2026-11"), world.store().join("_trailkeeper")];
+    let folders = [
+        world.store().join("_delta_log"),
+        world.store().join("month=2026-11"),
+        world.store().join("_trailkeeper"),
+    ];
     if !set_immutable(&folders, "+i") {
         println!("SKIPPED: this file system has no immutable folders");
         return;
@@ -83,7 +87,8 @@ fn a_store_of_a_newer_format_is_left_alone() {
     drain(&world.trail());
     let path = world.store().join("_delta_log/00000000000000000000.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"trailkeeper.format\":\"1\"", "\"trailkeeper.format\":\"7\"")).unwrap();
+    fs::write(&path, text.replace("\"trailkeeper.format\":\"1\"", "\"trailkeeper.format\":\"7\""))
+        .unwrap();
     let trail = world.trail();
     write(&mut trail.spool().unwrap().writer().unwrap(), 0, 2);
     let error = drain_error(&trail);
@@ -98,7 +103,10 @@ fn an_event_of_twenty_megabytes_goes_through() {
     let trail = world.trail();
     let mut record = trailkeeper_engine::RecordBuilder::new();
     let large = format!("{{\"blob\":\"{}\"}}", "x\u{0000e9}".repeat(7 << 20).replace('\n', ""));
-    record.text(trailkeeper_engine::Column::After, &large).text(trailkeeper_engine::Column::Model, "m").text(trailkeeper_engine::Column::ObjectId, "1");
+    record
+        .text(trailkeeper_engine::Column::After, &large)
+        .text(trailkeeper_engine::Column::Model, "m")
+        .text(trailkeeper_engine::Column::ObjectId, "1");
     crate::sample::push(&mut trail.spool().unwrap().writer().unwrap(), &record);
     drain(&trail);
     let history = world.reader().history("m", "1").unwrap();

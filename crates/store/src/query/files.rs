@@ -24,8 +24,8 @@ use crate::file::{Bounds, DataFile};
 
 /// The Parquet files of one snapshot.
 ///
-/// Filters reach the reader, which skips files, row groups and pages by them: the Delta log's bounds come along with each file, so that a
-/// file that cannot match is not even opened.
+/// Filters reach the reader, which skips files, row groups and pages by them: the Delta log's
+/// bounds come along with each file, so that a file that cannot match is not even opened.
 #[derive(Debug)]
 pub(super) struct FileTable {
     files: Vec<PartitionedFile>,
@@ -37,7 +37,7 @@ impl FileTable {
         let total = Statistics {
             num_rows: files
                 .iter()
-                .map(|file| rows_of(file))
+                .map(rows_of)
                 .reduce(|left, right| left.add(&right))
                 .unwrap_or(Precision::Exact(0)),
             ..Statistics::new_unknown(&arrow_schema())
@@ -66,10 +66,13 @@ fn statistics_of(file: &DataFile) -> Statistics {
                 (ScalarValue::Utf8(Some(min.clone())), ScalarValue::Utf8(Some(max.clone())))
             }
             Bounds::Int(min, max) if column.column_type() == ColumnType::Time => {
-                let time = |value| ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into()));
+                let time =
+                    |value| ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into()));
                 (time(*min), time(*max))
             }
-            Bounds::Int(min, max) => (ScalarValue::Int64(Some(*min)), ScalarValue::Int64(Some(*max))),
+            Bounds::Int(min, max) => {
+                (ScalarValue::Int64(Some(*min)), ScalarValue::Int64(Some(*max)))
+            }
         };
         ColumnStatistics {
             min_value: Precision::Exact(min),
@@ -142,8 +145,8 @@ impl FileTable {
         let source = ParquetSource::new(arrow_schema())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));
-        let groups = FileGroup::new(self.files.clone())
-            .split_files(state.config().target_partitions());
+        let groups =
+            FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(self.total.clone())

@@ -15,6 +15,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
+/// The name of the function behind `event_id` and `transaction_id`.
+pub(super) const EVENT_ID_FUNCTION: &str = "trailkeeper_event_id";
+
 /// Makes the functions known to `context`.
 pub(super) fn register(context: &SessionContext) {
     context.register_udf(event_id_function().as_ref().clone());
@@ -42,7 +45,7 @@ impl EventIdFunction {
 
 impl ScalarUDFImpl for EventIdFunction {
     fn name(&self) -> &str {
-        "trailkeeper_event_id"
+        EVENT_ID_FUNCTION
     }
 
     fn signature(&self) -> &Signature {

@@ -1,5 +1,6 @@
 //! SQL over the events: the files of a snapshot and rows that are not in it yet, as one table.
 
+mod event_id_rule;
 mod files;
 mod function;
 mod output;
@@ -141,6 +142,7 @@ impl QueryEngine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_optimizer_rule(Arc::new(event_id_rule::EventIdRule))
             .build();
         let context = SessionContext::new_with_state(state);
         function::register(&context);
@@ -170,8 +172,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Query`] if the statement is not a query over `events`, [`StoreError::TooManyRows`] and
-    /// [`StoreError::Resources`] beyond the limits, [`StoreError::Corrupt`] if a file does not read.
+    /// [`StoreError::Query`] if the statement is not a query over `events`,
+    /// [`StoreError::TooManyRows`] and [`StoreError::Resources`] beyond the limits,
+    /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn query(&self, snapshot: &Snapshot, query: Query) -> Result<Rows> {
         let Query { sql, parameters, pending, limits } = query;
         let context = self.sql.session()?;

@@ -10,9 +10,10 @@ use crate::error::Result;
 
 /// `schema` with plain types in place of views, dictionaries and large variants.
 pub(super) fn plain_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        Field::new(field.name(), plain_type(field.data_type()), field.is_nullable())
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), plain_type(field.data_type()), field.is_nullable()));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

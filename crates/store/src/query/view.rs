@@ -19,8 +19,8 @@ const LAST: [Column; 3] = [Column::Writer, Column::TransactionNumber, Column::Sa
 
 /// The events of `snapshot` and the pending rows as one table.
 ///
-/// Its columns are `event_id`, `seq`, `transaction_id`, `position`, those of the event in their order, and at the end `writer`, `transaction_number`,
-/// `salt`.
+/// Its columns are `event_id`, `seq`, `transaction_id`, `position`, those of the event in their
+/// order, and at the end `writer`, `transaction_number`, `salt`.
 pub(super) fn events(
     context: &SessionContext,
     snapshot: &Snapshot,
@@ -50,9 +50,8 @@ fn columns() -> Vec<Expr> {
         id(lit(0_i64)).alias("transaction_id"),
         column(Column::Position),
     ];
-    let is_placed = |column: &Column| {
-        LAST.contains(column) || matches!(column, Column::Seq | Column::Position)
-    };
+    let is_placed =
+        |column: &Column| LAST.contains(column) || matches!(column, Column::Seq | Column::Position);
     columns.extend(Column::ALL.iter().copied().filter(|c| !is_placed(c)).map(column));
     columns.extend(LAST.map(column));
     columns

@@ -15,7 +15,7 @@ fn a_batch_is_read_back_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(&dir);
     let batch = events(0, 300, START);
-    let outcome = run(store.append(&[batch.clone()], &commit("s", 1, 0, 300))).unwrap();
+    let outcome = run(store.append(std::slice::from_ref(&batch), &commit("s", 1, 0, 300))).unwrap();
     assert_eq!(outcome, Outcome::Committed(TableVersion(1)));
 
     let reader = run(Store::open(&folder(&dir), OpenOptions::new())).unwrap();
@@ -25,11 +25,15 @@ fn a_batch_is_read_back_as_it_was_written() {
     assert_eq!(run(reader.batch_of(&snapshot, "s")).unwrap(), Some(BatchNumber(1)));
     assert_eq!(run(reader.batch_of(&snapshot, "other")).unwrap(), None);
     let [file] = snapshot.files() else { panic!("one file") };
-    assert_eq!((file.rows(), file.seq_bounds(), file.month()), (Some(300), Some((0, 299)), Some("2026-11")));
+    assert_eq!(
+        (file.rows(), file.seq_bounds(), file.month()),
+        (Some(300), Some((0, 299)), Some("2026-11"))
+    );
 
     let bytes = run(reader.read_file(file)).unwrap().unwrap();
     assert_eq!(u64::try_from(bytes.len()).unwrap(), file.size());
-    let scanned: Vec<_> = FileScan::new(file, bytes, Column::ALL).unwrap().map(Result::unwrap).collect();
+    let scanned: Vec<_> =
+        FileScan::new(file, bytes, Column::ALL).unwrap().map(Result::unwrap).collect();
     assert_eq!(scanned.len(), 1);
     assert_eq!(scanned[0].0, 0..300);
     assert_eq!(scanned[0].1.columns(), batch.columns());
@@ -136,10 +140,17 @@ fn side_objects_are_replaced_as_a_whole_and_the_first_claim_stands() {
         run(store.put_side("checkpoint", text.into())).unwrap();
         assert_eq!(run(store.side("checkpoint")).unwrap().unwrap(), text);
     }
-    assert_eq!(run(store.put_side_if_absent("identity.json", b"a".to_vec())).unwrap(), Presence::New);
-    assert_eq!(run(store.put_side_if_absent("identity.json", b"b".to_vec())).unwrap(), Presence::Known);
+    assert_eq!(
+        run(store.put_side_if_absent("identity.json", b"a".to_vec())).unwrap(),
+        Presence::New
+    );
+    assert_eq!(
+        run(store.put_side_if_absent("identity.json", b"b".to_vec())).unwrap(),
+        Presence::Known
+    );
     assert_eq!(run(store.side("identity.json")).unwrap().unwrap(), "a");
-    let tiles = vec![("tile/0/000".to_owned(), vec![1; 32]), ("tile/0/001.p/3".to_owned(), vec![2; 96])];
+    let tiles =
+        vec![("tile/0/000".to_owned(), vec![1; 32]), ("tile/0/001.p/3".to_owned(), vec![2; 96])];
     run(store.put_sides(tiles)).unwrap();
     let mut names = run(store.list_sides("tile")).unwrap();
     names.sort();

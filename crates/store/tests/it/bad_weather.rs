@@ -42,7 +42,10 @@ fn a_newer_format_is_refused() {
     drop(create(&dir));
     edit_metadata(&dir, "\"trailkeeper.format\":\"1\"", "\"trailkeeper.format\":\"2\"");
     let error = open(&folder(&dir)).unwrap_err();
-    assert!(matches!(&error, StoreError::Format { found, supported: 1, .. } if found == "2"), "{error}");
+    assert!(
+        matches!(&error, StoreError::Format { found, supported: 1, .. } if found == "2"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -69,7 +72,11 @@ fn creating_at_once_gives_one_store() {
         let address = folder(&dir);
         let ids: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| run(Store::create(&address, OpenOptions::new())).unwrap().id().to_owned()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        run(Store::create(&address, OpenOptions::new())).unwrap().id().to_owned()
+                    })
+                })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });

@@ -43,7 +43,10 @@ fn the_columns_are_the_documented_ones_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let rows = ask(&create(&dir), sql("SELECT * FROM events")).unwrap();
     let names: Vec<_> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
-    assert_eq!(names[..6], ["event_id", "seq", "transaction_id", "position", "schema_version", "kind"]);
+    assert_eq!(
+        names[..6],
+        ["event_id", "seq", "transaction_id", "position", "schema_version", "kind"]
+    );
     assert_eq!(names[names.len() - 4..], ["redacted", "writer", "transaction_number", "salt"]);
     assert_eq!(names.len(), Column::ALL.len() + 2);
     assert_eq!(rows.batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 0);
@@ -68,7 +71,13 @@ fn files_are_one_table() {
     assert_eq!(texts(&history, 0)[0], "07070707070707070000000000000001");
     assert_eq!(texts(&history, 1)[0], "07070707070707070000000000000000");
     assert_eq!(texts(&history, 2).len(), 5);
-    assert_eq!(number(&store, "SELECT count(*) FROM events WHERE event_id = '07070707070707070000000000000001'"), 1);
+    assert_eq!(
+        number(
+            &store,
+            "SELECT count(*) FROM events WHERE event_id = '07070707070707070000000000000001'"
+        ),
+        1
+    );
 }
 
 #[test]
@@ -77,7 +86,11 @@ fn pending_rows_stand_beside_the_files() {
     let store = filled(&dir);
     let mut builder = RecordBuilder::new();
     builder.text(Column::Model, "billing.invoice").text(Column::ObjectId, "919");
-    let id = EventId { writer: WriterId([8; 8]), transaction: TransactionNumber(1), position: Position(2) };
+    let id = EventId {
+        writer: WriterId([8; 8]),
+        transaction: TransactionNumber(1),
+        position: Position(2),
+    };
     let mut pending = EventBatchBuilder::new();
     pending.append_pending(&Record::parse(builder.as_bytes()).unwrap(), id, Some(Micros(START)));
     let query = Query {
@@ -95,9 +108,27 @@ fn pending_rows_stand_beside_the_files() {
 fn times_compare_with_times() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(&dir);
-    assert_eq!(number(&store, "SELECT count(*) FROM events WHERE occurred_at < TIMESTAMP '2026-11-15T00:00:00.000010Z'"), 10);
-    assert_eq!(number(&store, "SELECT count(*) FROM events WHERE occurred_at <= '2026-11-15 00:00:00.000010+00:00'::timestamptz"), 11);
-    assert_eq!(number(&store, "SELECT count(*) FROM events WHERE recorded_at < STATEMENT_TIMESTAMP() + INTERVAL '10000 days'"), 5000);
+    assert_eq!(
+        number(
+            &store,
+            "SELECT count(*) FROM events WHERE occurred_at < TIMESTAMP '2026-11-15T00:00:00.000010Z'"
+        ),
+        10
+    );
+    assert_eq!(
+        number(
+            &store,
+            "SELECT count(*) FROM events WHERE occurred_at <= '2026-11-15 00:00:00.000010+00:00'::timestamptz"
+        ),
+        11
+    );
+    assert_eq!(
+        number(
+            &store,
+            "SELECT count(*) FROM events WHERE recorded_at < STATEMENT_TIMESTAMP() + INTERVAL '10000 days'"
+        ),
+        5000
+    );
     let parameters = vec![Parameter::Time(START + 4990), Parameter::Int(4995)];
     let text = "SELECT count(*) FROM events WHERE occurred_at >= $1 AND seq < $2".to_owned();
     let rows = ask(&store, Query { sql: text, parameters, ..Query::default() }).unwrap();
@@ -151,7 +182,8 @@ fn filters_reach_the_files_through_the_view() {
         "committed_at >= '2026-11-15T00:00:00.004Z'::timestamptz",
         "occurred_at >= '2026-11-15T00:00:00.004Z'::timestamptz",
     ] {
-        let plan = ask(&store, sql(&format!("EXPLAIN SELECT * FROM events WHERE {condition}"))).unwrap();
+        let plan =
+            ask(&store, sql(&format!("EXPLAIN SELECT * FROM events WHERE {condition}"))).unwrap();
         let plan = texts(&plan, 1).join("\n");
         let column = condition.split(' ').next().unwrap();
         let scan = plan.lines().find(|line| line.contains("DataSourceExec")).unwrap();
@@ -166,9 +198,36 @@ fn files_whose_bounds_exclude_the_filter_are_not_opened() {
     let store = filled(&dir);
     let snapshot = run(store.snapshot()).unwrap();
     std::fs::write(dir.path().join("trail").join(snapshot.files()[0].path()), "gone").unwrap();
-    assert_eq!(number(&store, "SELECT count(*) FROM events WHERE seq > 4500 AND tenant = 'acme'"), 249);
+    assert_eq!(
+        number(&store, "SELECT count(*) FROM events WHERE seq > 4500 AND tenant = 'acme'"),
+        249
+    );
     let text = "SELECT count(*) FROM events WHERE occurred_at > '2026-11-15T00:00:00.004Z' AND tenant = 'acme'";
     assert_eq!(number(&store, text), 499);
     let all = ask(&store, sql("SELECT count(*) FROM events WHERE tenant = 'acme'"));
     assert!(matches!(all, Err(StoreError::Corrupt { .. })), "{all:?}");
+}
+
+#[test]
+fn a_look_up_by_identity_skips_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(&dir);
+    let id = |n: u64| format!("0707070707070707{:08x}{:08x}", n / 3, n % 3);
+    for (condition, count) in [
+        (format!("event_id = '{}'", id(4000)), 1),
+        (format!("'{}' = event_id AND tenant = 'acme'", id(4000)), 1),
+        (format!("event_id = '{}'", id(5000)), 0),
+        (format!("event_id = '{}'", id(4000).replace("07", "0A")), 0),
+        (format!("transaction_id = '{}'", id(3999)), 3),
+        (format!("transaction_id = '{}'", id(4000)), 0),
+        (format!("event_id IN ('{}', '{}')", id(1), id(4000)), 2),
+        (format!("NOT event_id = '{}'", id(4000)), 4999),
+    ] {
+        let text = format!("SELECT count(*) FROM events WHERE {condition}");
+        assert_eq!(number(&store, &text), count, "{condition}");
+    }
+    let text = format!("EXPLAIN SELECT * FROM events WHERE event_id = '{}'", id(4000));
+    let plan = texts(&ask(&store, sql(&text)).unwrap(), 1).join("\n");
+    let scan = plan.lines().find(|line| line.contains("DataSourceExec")).unwrap();
+    assert!(scan.contains("transaction_number_min"), "{plan}");
 }

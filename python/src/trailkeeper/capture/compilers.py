@@ -18,6 +18,7 @@ from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, 
 from trailkeeper.capture import deletes, inserts, updates
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
+from trailkeeper.failure import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +40,14 @@ def _wrap(
     _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
 
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        tracker = tracker_of(self.query.model, self.connection.vendor)
+        try:
+            tracker = tracker_of(self.query.model, self.connection.vendor)
+            capture = capture_of(self.connection)
+        except Exception as error:
+            report(error, events=1, doing=f"capture a write of {self.query.model.__name__}")
+            tracker = None
         if tracker is None:
             return original(self, *args, **kwargs)
-        capture = capture_of(self.connection)
         return record(self, tracker, capture, lambda: original(self, *args, **kwargs))
 
     setattr(compiler_class, name, execute)

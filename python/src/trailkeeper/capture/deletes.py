@@ -20,7 +20,13 @@ __all__ = ["record"]
 def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     """Executes a delete statement and records each row that it removed, with its last values."""
     alias = compiler.using
-    gone = rows.matched_by(compiler.query, tracker, alias)
+    found = statement.look(
+        lambda: rows.matched_by(compiler.query, tracker, alias),
+        doing=f"read the rows that a delete of {tracker.label} removes",
+    )
+    if found is None:
+        return execute()
+    gone = found
 
     def add(transaction: Transaction) -> None:
         link = tracker.link

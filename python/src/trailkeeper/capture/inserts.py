@@ -108,8 +108,11 @@ def _link(
     alias = compiler.using
     pairs = [(getattr(o, link.source), getattr(o, link.target)) for o in compiler.query.objs]
     if compiler.query.on_conflict is not None:
-        known = links.existing(tracker, link, pairs, using=alias)
-        pairs = [pair for pair in pairs if pair not in known]
+        known = statement.look(
+            lambda: links.existing(tracker, link, pairs, using=alias),
+            doing=f"read the links of {link.model}",
+        )
+        pairs = [pair for pair in pairs if known is None or pair not in known]
 
     def add(transaction: Transaction) -> None:
         links.add_links(transaction, link, "link", pairs, alias=alias)

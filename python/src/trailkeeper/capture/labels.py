@@ -50,7 +50,7 @@ def describe(instance: Model) -> dict[str, Any]:
     alias = instance._state.db or "default"
     connection = connections[alias]
     label = instance._meta.label_lower
-    tracker = tracker_of(type(instance), connection.vendor)
+    tracker = tracker_of(instance.__class__, connection.vendor)
     if tracker is None:
         return {"model": label, "object_id": str(instance.pk)}
     values = [getattr(instance, name, None) for name in tracker.attnames]

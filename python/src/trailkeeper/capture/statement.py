@@ -8,7 +8,7 @@ and marked, with the values as stored, after it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailkeeper import spool
 from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
@@ -17,11 +17,33 @@ from trailkeeper.failure import report, report_mark
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
 
-__all__ = ["run"]
+__all__ = ["look", "run"]
+
+T = TypeVar("T")
 
 #: Adds the events of a statement to a transaction: those meant, before it, or those that happened,
 #: given its result.
 Record = Callable[["Transaction"], None]
+
+
+def look(read: Callable[[], T], *, doing: str) -> T | None:
+    """Reads what a statement is about to change.
+
+    Args:
+        read: asks the database.
+        doing: what this is, for a failure's message.
+
+    Returns:
+        What `read` gave; None if it failed, and the statement is executed unrecorded.
+
+    Raises:
+        RecordingError: if it failed and `ON_FAILURE` is `"raise"`.
+    """
+    try:
+        return read()
+    except Exception as error:
+        report(error, events=1, doing=doing)
+        return None
 
 
 def run(

@@ -113,7 +113,13 @@ def _save(
 def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     alias = compiler.using
     values = compiler.query.values
-    olds = rows.matched_by(compiler.query, tracker, alias)
+    found = statement.look(
+        lambda: rows.matched_by(compiler.query, tracker, alias),
+        doing=f"read the rows that an update of {tracker.label} changes",
+    )
+    if found is None:
+        return execute()
+    olds = found
     is_plain = not tracker.generated and not any(
         hasattr(value, "resolve_expression") for _, _, value in values
     )
