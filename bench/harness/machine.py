@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.paths import PYTHON, ROOT
 
-__all__ = ["describe", "load", "now", "versions"]
+__all__ = ["describe", "is_release", "load", "now", "versions"]
 
 PACKAGES = (
     "Django",
@@ -58,6 +58,13 @@ def versions() -> list[str]:
     found = _output([str(PYTHON), "-c", script, *PACKAGES]).splitlines()
     commit = _output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
     return [*found, f"commit {commit or 'unknown'}"]
+
+
+def is_release() -> bool:
+    """Whether the native modules are those that `scripts/make_bench.sh` has built and installed."""
+    sums = PYTHON.parents[1] / "release.sha256"
+    command = ["sha256sum", "--check", "--status", str(sums)]
+    return sums.exists() and subprocess.run(command, check=False).returncode == 0
 
 
 def _field(path: str, name: str) -> str:

@@ -34,8 +34,6 @@ class Worker:
         self.script = script
         path = os.pathsep.join([str(BENCH), str(PROJECT)])
         inherited = {name: os.environ[name] for name in os.environ if name != "TRAILKEEPER_URL"}
-        if inherited.get("PYTHONPATH"):
-            path += os.pathsep + inherited["PYTHONPATH"]
         self.process = subprocess.Popen(
             [PYTHON, BENCH / "workers" / script],
             stdin=subprocess.PIPE,

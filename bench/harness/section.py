@@ -40,12 +40,12 @@ QUICK: Final = Scale(rounds=4, seconds=0.1, events=20_000, repeats=1, memory_eve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One figure beside what is wanted of it."""
+    """One figure beside what is wanted of it; `is_met` is None where the spread does not say."""
 
     what: str
     measured: str
     wanted: str
-    is_met: bool
+    is_met: bool | None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,6 +9,9 @@ use trailkeeper_engine::{BatchLimits, Clock as _, Drainer, InDoubtTransaction, R
 
 use crate::error::to_py;
 
+/// After a batch of fewer events, no more were waiting when it was taken.
+const SMALL_BATCH: u64 = 8192;
+
 /// The elected drainer of a spool. It stays elected until `close`, or until it is collected.
 #[pyclass(frozen, name = "Drainer", module = "trailkeeper_engine")]
 pub(crate) struct PyDrainer {
@@ -38,7 +41,9 @@ impl PyDrainer {
 
 #[pymethods]
 impl PyDrainer {
-    /// Brings what is committed into the store, in as many batches as it takes.
+    /// Brings what is committed into the store.
+    ///
+    /// It ends with the first small batch, so that writers who go on and on do not keep it.
     ///
     /// Gives a dict with `events`, `transactions`, `batches`, `in_doubt` and `reports`.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -49,9 +54,8 @@ impl PyDrainer {
             events += report.events;
             transactions += report.transactions;
             batches += report.batches;
-            let is_idle = report.is_idle();
             reports.extend(report.reports);
-            if is_idle {
+            if report.events < SMALL_BATCH {
                 break report.in_doubt;
             }
         };

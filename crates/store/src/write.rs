@@ -15,15 +15,33 @@ use crate::error::{Result, StoreError};
 use crate::file::{Bounds, STATS_COLUMNS, encode_stats};
 
 /// Texts that differ from row to row: compressed, since a dictionary of them saves nothing and
-/// would have to be read whole for one row. The others are left uncompressed, because opening a
-/// decompressor costs more than decoding such a page.
-const WIDE: [Column; 6] = [
+/// would have to be read whole for one row.
+const WIDE: [Column; 7] = [
+    Column::HttpPath,
     Column::ObjectLabel,
     Column::Related,
     Column::Before,
     Column::After,
     Column::Unavailable,
     Column::Data,
+];
+
+/// Other texts that are compressed. The rest is not: opening a decompressor costs more than decoding
+/// such a page.
+const COMPRESSED: [Column; 2] = [Column::ObjectKey, Column::RequestId];
+
+/// The columns by whose bounds pages are skipped. Bounds of others would cost more than they save.
+const PAGE_BOUNDS: [Column; 10] = [
+    Column::Seq,
+    Column::Writer,
+    Column::TransactionNumber,
+    Column::OccurredAt,
+    Column::CommittedAt,
+    Column::RecordedAt,
+    Column::RequestId,
+    Column::Model,
+    Column::ObjectId,
+    Column::ObjectKey,
 ];
 
 /// Numbers that rise or repeat: stored as differences.
@@ -46,12 +64,19 @@ fn properties() -> Result<WriterProperties> {
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("trailkeeper ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(16_384))
-        .set_data_page_row_count_limit(256)
+        .set_data_page_row_count_limit(512)
         // Limits are only looked at between these.
         .set_write_batch_size(256)
         .set_compression(Compression::UNCOMPRESSED)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_index_truncate_length(None)
         .set_statistics_truncate_length(None);
+    for column in PAGE_BOUNDS {
+        builder = builder.set_column_statistics_enabled(path(column), EnabledStatistics::Page);
+    }
+    for column in COMPRESSED {
+        builder = builder.set_column_compression(path(column), zstd);
+    }
     for column in WIDE {
         builder = builder
             .set_column_compression(path(column), zstd)

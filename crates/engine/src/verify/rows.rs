@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use trailkeeper_event::{Column, CoreWriter, EventBatch, EventId, WriterId};
+use trailkeeper_event::{Column, CoreWriter, EventBatch, EventId, Micros, WriterId};
 use trailkeeper_merkle::{Hash, LeafIndex, RootBuilder, TILE_WIDTH, TileId, TreeSize};
 use trailkeeper_store::{DataFile, EventCount, FileScan, Snapshot, Store, StoreError};
 
@@ -138,6 +138,7 @@ impl<'a> RowCheck<'a> {
             Err(error) => return damaged(error),
         };
         let mut core = CoreWriter::new();
+        let mut month = MonthCheck::new(file.month());
         let mut rows = Vec::new();
         for scanned in scan {
             let (numbers, batch) = match scanned {
@@ -153,7 +154,7 @@ impl<'a> RowCheck<'a> {
                 number,
                 leaf: events.leaf_hash(row, &mut core).map(|leaf| Hash::from(leaf.0)),
                 id: events.id(row),
-                fault: fault_of(&events, row, file.month()),
+                fault: fault_of(&events, row, &mut month),
             }));
         }
         rows.sort_by_key(|row| row.seq);
@@ -295,8 +296,33 @@ impl<'a> RowCheck<'a> {
     }
 }
 
+/// Whether times are in the month a file is under.
+struct MonthCheck<'a> {
+    month: Option<&'a str>,
+    /// The last answer: the events of a commit have one time.
+    known: Option<(i64, bool)>,
+}
+
+impl<'a> MonthCheck<'a> {
+    const fn new(month: Option<&'a str>) -> Self {
+        Self { month, known: None }
+    }
+
+    fn holds(&mut self, at: Option<i64>) -> bool {
+        let (Some(month), Some(at)) = (self.month, at) else { return false };
+        match self.known {
+            Some((known, holds)) if known == at => holds,
+            _ => {
+                let holds = rfc3339(Micros(at)).starts_with(month);
+                self.known = Some((at, holds));
+                holds
+            }
+        }
+    }
+}
+
 /// What in a row contradicts its derived columns.
-fn fault_of(events: &EventBatch, row: usize, month: Option<&str>) -> Option<&'static str> {
+fn fault_of(events: &EventBatch, row: usize, month: &mut MonthCheck<'_>) -> Option<&'static str> {
     let text = |column| events.text(row, column);
     let key = text(Column::ObjectKey);
     let is_key_right = match text(Column::Model).zip(text(Column::ObjectId)) {
@@ -309,10 +335,7 @@ fn fault_of(events: &EventBatch, row: usize, month: Option<&str>) -> Option<&'st
     if !is_key_right {
         return Some("object_key is not that of model and object_id");
     }
-    let recorded = events.int(row, Column::RecordedAt).map(trailkeeper_event::Micros);
-    let is_month_right =
-        recorded.zip(month).is_some_and(|(at, month)| rfc3339(at).starts_with(month));
-    if is_month_right {
+    if month.holds(events.int(row, Column::RecordedAt)) {
         None
     } else {
         Some("the event is filed under another month than its recorded_at")

@@ -156,6 +156,19 @@ fn every_column_is_covered() {
 }
 
 #[test]
+fn a_file_under_another_month_is_found() {
+    let world = filled();
+    let commit = world.store().join("_delta_log/00000000000000000002.json");
+    let text = fs::read_to_string(&commit).unwrap();
+    let moved = text.replace("{\"month\":\"2026-11\"}", "{\"month\":\"2026-10\"}");
+    assert_ne!(text, moved);
+    fs::write(&commit, moved).unwrap();
+    let report = refused(&world);
+    assert_eq!(report.findings[0].kind, FindingKind::Inconsistent);
+    assert_eq!(report.first_bad.unwrap().seq, 300);
+}
+
+#[test]
 fn a_removed_row_is_found() {
     let world = filled();
     rewrite(&files(&world)[1], |batch| take(&batch, (0..300).filter(|row| *row != 50)));
