@@ -42,6 +42,20 @@ fn a_second_project_is_refused_and_keeps_its_events() {
 }
 
 #[test]
+fn the_key_of_another_store_is_refused() {
+    let (world, other) = (World::new(), World::new());
+    write(&mut world.trail().spool().unwrap().writer().unwrap(), 0, 2);
+    drain(&world.trail());
+    drain(&other.trail());
+    let mixed = Trail::open(world.options().with_spool(other.spool())).unwrap();
+    write(&mut mixed.spool().unwrap().writer().unwrap(), 100, 2);
+    assert!(matches!(drain_error(&mixed), Error::ForeignStore { .. }));
+    assert_eq!(mixed.spool().unwrap().view().unwrap().backlog().records, 2);
+    assert_eq!(invoices(&world.reader()), [0, 1]);
+    assert_verified(&world.reader());
+}
+
+#[test]
 fn a_lost_key_stops_draining_until_it_is_restored() {
     let world = World::new();
     let trail = world.trail();
