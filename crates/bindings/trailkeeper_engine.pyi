@@ -6,6 +6,7 @@ class TrailkeeperError(Exception):
     kind: Literal["Invalid", "NotFound", "Conflict", "Unavailable", "Corrupt", "Internal"]
 
 def main(arguments: list[str] | None = None) -> int: ...
+
 @final
 class InDoubt:
     @property

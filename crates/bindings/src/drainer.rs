@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use trailkeeper_engine::{BatchLimits, Clock as _, Drainer, InDoubtTransaction, Resolution, SystemClock};
+use trailkeeper_engine::{
+    BatchLimits, Clock as _, Drainer, InDoubtTransaction, Resolution, SystemClock,
+};
 
 use crate::error::to_py;
 

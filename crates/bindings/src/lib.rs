@@ -38,9 +38,8 @@ fn main(py: Python<'_>, arguments: Option<Vec<OsString>>) -> PyResult<u8> {
     let program = std::iter::once(OsString::from("trailkeeper"));
     let arguments: Vec<_> = program.chain(arguments.into_iter().skip(1)).collect();
     restore_interrupt(py)?;
-    Ok(py.detach(|| {
-        trailkeeper_cli::run(arguments, &mut std::io::stdout(), &mut std::io::stderr())
-    }))
+    Ok(py
+        .detach(|| trailkeeper_cli::run(arguments, &mut std::io::stdout(), &mut std::io::stderr())))
 }
 
 /// Lets Ctrl-C end the process at once, as it does with any command: nothing here needs a clean-up.

@@ -90,16 +90,12 @@ fn to_value<'py>(
         DataType::LargeUtf8 => {
             Ok(array.as_string::<i64>().value(row).into_pyobject(py)?.into_any())
         }
-        DataType::Utf8View => {
-            Ok(array.as_string_view().value(row).into_pyobject(py)?.into_any())
-        }
+        DataType::Utf8View => Ok(array.as_string_view().value(row).into_pyobject(py)?.into_any()),
         DataType::Binary => Ok(PyBytes::new(py, array.as_binary::<i32>().value(row)).into_any()),
         DataType::LargeBinary => {
             Ok(PyBytes::new(py, array.as_binary::<i64>().value(row)).into_any())
         }
-        DataType::BinaryView => {
-            Ok(PyBytes::new(py, array.as_binary_view().value(row)).into_any())
-        }
+        DataType::BinaryView => Ok(PyBytes::new(py, array.as_binary_view().value(row)).into_any()),
         DataType::Timestamp(unit, zone) => {
             let micros = match unit {
                 TimeUnit::Second => {
@@ -108,7 +104,9 @@ fn to_value<'py>(
                 TimeUnit::Millisecond => {
                     array.as_primitive::<TimestampMillisecondType>().value(row).saturating_mul(1000)
                 }
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+                TimeUnit::Microsecond => {
+                    array.as_primitive::<TimestampMicrosecondType>().value(row)
+                }
                 TimeUnit::Nanosecond => {
                     array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1000)
                 }
@@ -127,7 +125,10 @@ fn to_value<'py>(
             let key = *array.normalized_keys().get(row).unwrap_or(&0);
             to_value(py, classes, array.values().as_ref(), key)
         }
-        DataType::Interval(_) | DataType::Duration(_) | DataType::Time64(_) | DataType::Time32(_) => {
+        DataType::Interval(_)
+        | DataType::Duration(_)
+        | DataType::Time64(_)
+        | DataType::Time32(_) => {
             let text = array_value_to_string(array, row)
                 .map_err(|error| PyNotImplementedError::new_err(error.to_string()))?;
             Ok(text.into_pyobject(py)?.into_any())

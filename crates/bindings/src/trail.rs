@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use trailkeeper_engine::{
-    OpenTransaction, Statement, Trail, TrailOptions, TransactionId, VerifierKey, Verdict,
+    OpenTransaction, Statement, Trail, TrailOptions, TransactionId, Verdict, VerifierKey,
 };
 
 use crate::drainer::PyDrainer;

@@ -13,8 +13,13 @@ use crate::{DONE, place};
 pub(crate) fn run(options: &SqlOptions, out: &mut dyn Write) -> anyhow::Result<u8> {
     let trail = place::open(&options.place)?;
     let rows = trail.query(Statement::new(&options.query), &[])?;
-    let names: Vec<String> = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
-    if options.json { write_lines(out, &names, &rows)? } else { write_aligned(out, &names, &rows)? }
+    let names: Vec<String> =
+        rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+    if options.json {
+        write_lines(out, &names, &rows)?
+    } else {
+        write_aligned(out, &names, &rows)?
+    }
     Ok(DONE)
 }
 
