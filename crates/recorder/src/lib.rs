@@ -4,12 +4,12 @@
 //! runtime, no thread. It holds no policy: what is recorded, of whom and when
 //! is decided in Python.
 //!
-//! - [`Schema`](schema::Schema) knows the fields of a model and how to encode
+//! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
-//! - [`Context`](context::Context) holds the items that many events share.
-//! - [`Transaction`](transaction::Transaction) collects the events of one
+//! - `Context` holds the items that many events share.
+//! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's
-//!   [`Recorder`](recorder::Recorder).
+//!   `Recorder`.
 //!
 //! The values are encoded as `docs/formats/event.md` says, the appends are
 //! those of `docs/formats/spool.md`.
