@@ -19,7 +19,7 @@ use crate::writer::Writer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Appends are refused when all segments and kept files together would take more bytes.
-    /// Marks are not.
+    /// Marks are not, nor are the few bytes by which a refused writer moves to a new segment.
     pub disk_limit: u64,
     /// A segment that has reached this many bytes is closed, and the next one started.
     pub segment_size: u64,
