@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from billing.models import Customer, Invoice, InvoiceLine, Payment, Product
 
-from trailkeeper._recorder import freeze
+from trailkeeper._recorder import frozen
 from trailkeeper.capture.registry import Tracker, tracker_of
 
 __all__ = ["TENANTS", "Objects", "Row"]
@@ -159,7 +159,9 @@ class Objects:
     def _address(self, name: str) -> bytes:
         street = f"{self.random.choice(STREETS)} {self.random.randrange(1, 120)}"
         city, code = self.random.choice(CITIES), f"{self.random.randrange(10**5):05}"
-        return freeze({"name": name, "street": street, "zip": code, "city": city})
+        address = {"name": name, "street": street, "zip": code, "city": city}
+        (encoded,) = frozen((address,), (0,))
+        return encoded
 
     def text(self, least: int, most: int) -> str:
         """Between `least` and `most` phrases."""

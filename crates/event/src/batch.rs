@@ -15,6 +15,7 @@ use crate::column::{Column, ColumnType};
 use crate::core::{CoreWriter, LeafHash, Stamp};
 use crate::id::{EventId, Position, Seq, TransactionNumber};
 use crate::record::Record;
+use crate::redaction::Redaction;
 use crate::salt::{Commitment, SaltColumn};
 
 /// The Arrow schema of events: one field for each [`Column`], in order.
@@ -284,7 +285,11 @@ impl EventBatch {
     pub fn leaf_hash(&self, row: usize, writer: &mut CoreWriter) -> Option<LeafHash> {
         let seq = self.seq(row)?;
         let mut salts = self.bytes(row, Column::Salt).and_then(|salt| SaltColumn::parse(salt, seq));
-        let redacted = self.text(row, Column::Redacted);
+        let redaction = match self.text(row, Column::Redacted) {
+            Some(redacted) => Some(Redaction::parse(redacted)?),
+            None => None,
+        };
+        let redacted = |column| redaction.as_ref().and_then(|columns| columns.commitment(column));
         writer.begin();
         for (&column, values) in Column::ALL.iter().zip(&self.values) {
             if !column.is_in_core() {
@@ -294,6 +299,9 @@ impl EventBatch {
                 Values::Text(array) if array.is_valid(row) => {
                     let value = array.value(row).as_bytes();
                     if column.is_personal() {
+                        if redacted(column).is_some() {
+                            return None;
+                        }
                         let salt = salts.as_mut()?.salt(column)?;
                         writer.commitment(column, Commitment::new(column, salt, value));
                     } else {
@@ -302,12 +310,11 @@ impl EventBatch {
                 }
                 Values::Int(array) if array.is_valid(row) => writer.int(column, array.value(row)),
                 Values::Time(array) if array.is_valid(row) => writer.int(column, array.value(row)),
-                _ if column.is_personal() && redacted.is_some() => {
-                    if let Some(commitment) = redacted_commitment(redacted?, column)? {
+                _ => {
+                    if let Some(commitment) = redacted(column) {
                         writer.commitment(column, commitment);
                     }
                 }
-                _ => {}
             }
         }
         Some(writer.leaf_hash())
@@ -330,29 +337,6 @@ fn downcast(column: Column, array: &ArrayRef) -> Result<Values, ArrowError> {
             data_type(column)
         ))
     })
-}
-
-/// The commitment that `redacted` holds for `column`: `Some(None)` if it has none, `None` if
-/// it is not the canonical object that a redaction writes.
-fn redacted_commitment(redacted: &str, column: Column) -> Option<Option<Commitment>> {
-    let body = redacted.strip_prefix('{')?.strip_suffix('}')?;
-    for pair in body.split(',') {
-        let (name, digits) = pair.split_once(':')?;
-        let name = name.strip_prefix('"')?.strip_suffix('"')?;
-        let digits = digits.strip_prefix('"')?.strip_suffix('"')?;
-        if name != column.name() {
-            continue;
-        }
-        let mut bytes = [0_u8; 32];
-        if digits.len() != 64 || !digits.is_ascii() {
-            return None;
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(digits.get(index * 2..index * 2 + 2)?, 16).ok()?;
-        }
-        return Some(Some(Commitment(bytes)));
-    }
-    Some(None)
 }
 
 #[cfg(test)]
@@ -444,6 +428,13 @@ mod tests {
         let events = EventBatch::try_new(&redacted).unwrap();
         assert_eq!(events.text(0, Column::ActorLabel), None);
         assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), Some(expected));
+
+        // A redacted column has no value.
+        let mut arrays = whole.columns().to_vec();
+        arrays[Column::Redacted.index()] = Arc::clone(redacted.column(Column::Redacted.index()));
+        let both = RecordBatch::try_new(arrow_schema(), arrays).unwrap();
+        let events = EventBatch::try_new(&both).unwrap();
+        assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), None);
     }
 
     #[test]

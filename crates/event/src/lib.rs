@@ -37,6 +37,8 @@ mod error;
 mod id;
 mod json;
 mod record;
+#[cfg(feature = "arrow")]
+mod redaction;
 mod salt;
 
 #[cfg(feature = "arrow")]

@@ -15,10 +15,12 @@
 //! those of `docs/formats/spool.md`.
 
 mod context;
+mod encoder;
 mod error;
 mod limit;
 mod mask;
 mod recorder;
+mod row;
 mod schema;
 mod state;
 mod transaction;
@@ -35,7 +37,8 @@ fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<schema::Schema>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
-    module.add_function(wrap_pyfunction!(value::freeze, module)?)?;
+    module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
+    module.add_function(wrap_pyfunction!(row::written, module)?)?;
     module.add("RecorderError", py.get_type::<error::RecorderError>())?;
     module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;
     module.add("SpoolCorruptError", py.get_type::<error::SpoolCorruptError>())?;

@@ -50,6 +50,11 @@ impl States {
         Ok(())
     }
 
+    /// How many bytes the encoded values take.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     fn encode_value(
         &mut self,
         schema: &Schema,

@@ -2,17 +2,18 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
-use trailkeeper_event::{Clock, Column, RecordBuilder, SystemClock};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use trailkeeper_event::{Clock, Column, SystemClock};
 use trailkeeper_spool::{RecordBuffer, TransactionId};
 
 use crate::context::{Context, parse, write_items};
+use crate::encoder::Encoder;
 use crate::error::to_py;
 use crate::limit::SPILL_BYTES;
 use crate::recorder::Recorder;
 use crate::schema::Schema;
-use crate::state::{Change, Shape, States};
-use crate::value::{Fidelity, write_value};
+use crate::state::{Change, Shape};
+use crate::value::{Fidelity, lossy_text, write_value};
 
 /// Collects encoded events; nothing is written before `prepare` or `complete`, unless it grows large.
 ///
@@ -26,25 +27,13 @@ pub(crate) struct Transaction {
     /// How many records have been written as prepared chunks.
     spilled: usize,
     is_prepared: bool,
-    builder: RecordBuilder,
-    states: States,
-    scratch: Vec<u8>,
 }
 
 #[pymethods]
 impl Transaction {
     #[new]
     fn new(recorder: Py<Recorder>) -> Self {
-        Self {
-            recorder,
-            id: None,
-            records: RecordBuffer::new(),
-            spilled: 0,
-            is_prepared: false,
-            builder: RecordBuilder::new(),
-            states: States::default(),
-            scratch: Vec::new(),
-        }
+        Self { recorder, id: None, records: RecordBuffer::new(), spilled: 0, is_prepared: false }
     }
 
     /// How many events it holds.
@@ -66,8 +55,8 @@ impl Transaction {
         schema: &Schema,
         context: &Context,
         action: &str,
-        object_id: Option<&str>,
-        label: Option<&str>,
+        object_id: Option<&Bound<'_, PyString>>,
+        label: Option<&Bound<'_, PyString>>,
         before: Option<&Bound<'_, PyTuple>>,
         after: Option<&Bound<'_, PyTuple>>,
         database: &str,
@@ -82,25 +71,29 @@ impl Transaction {
                 )));
             }
         };
-        self.states.encode(schema, before, after)?;
-        let change = Change { schema, shape, states: &self.states };
-        if change.is_empty() {
-            return Ok(false);
-        }
-        self.builder.clear();
-        self.builder
-            .text(Column::Kind, "change")
-            .text(Column::Action, action)
-            .text(Column::Outcome, "success")
-            .int(Column::OccurredAt, SystemClock.now().0)
-            .text(Column::Database, database)
-            .text(Column::Model, &schema.model)
-            .optional_text(Column::ObjectId, object_id)
-            .optional_text(Column::ObjectLabel, label)
-            .extend(&context.items);
-        change.write(&mut self.scratch, &mut self.builder);
-        self.push()?;
-        Ok(true)
+        let object_id = object_id.map(|text| lossy_text(text).0);
+        let label = label.map(|text| lossy_text(text).0);
+        Encoder::with(|encoder| {
+            encoder.states.encode(schema, before, after)?;
+            let change = Change { schema, shape, states: &encoder.states };
+            if change.is_empty() {
+                return Ok(false);
+            }
+            encoder
+                .builder
+                .text(Column::Kind, "change")
+                .text(Column::Action, action)
+                .text(Column::Outcome, "success")
+                .int(Column::OccurredAt, SystemClock.now().0)
+                .text(Column::Database, database)
+                .text(Column::Model, &schema.model)
+                .optional_text(Column::ObjectId, object_id.as_deref())
+                .optional_text(Column::ObjectLabel, label.as_deref())
+                .extend(&context.items);
+            change.write(&mut encoder.scratch, &mut encoder.builder);
+            self.push(encoder)?;
+            Ok(true)
+        })
     }
 
     /// Adds an event of any kind.
@@ -114,27 +107,29 @@ impl Transaction {
         items: &Bound<'_, PyDict>,
         json: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        self.builder.clear();
-        self.builder.extend(&context.items);
-        write_items(&mut self.builder, items)?;
-        if !items.contains(Column::OccurredAt.name())? {
-            self.builder.int(Column::OccurredAt, SystemClock.now().0);
-        }
-        for (name, value) in json.into_iter().flatten() {
-            if value.is_none() {
-                continue;
+        Encoder::with(|encoder| {
+            let builder = &mut encoder.builder;
+            builder.extend(&context.items);
+            write_items(builder, items)?;
+            if !items.contains(Column::OccurredAt.name())? {
+                builder.int(Column::OccurredAt, SystemClock.now().0);
             }
-            let name = name.extract::<String>()?;
-            let column = Column::from_name(&name)
-                .filter(|column| column.is_in_record())
-                .ok_or_else(|| PyValueError::new_err(format!("no item is called {name}")))?;
-            self.scratch.clear();
-            if write_value(&mut self.scratch, &value)? == Fidelity::Inexact {
-                self.builder.text(Column::Unavailable, &format!("[\"{name}\"]"));
+            for (name, value) in json.into_iter().flatten() {
+                if value.is_none() {
+                    continue;
+                }
+                let name = name.extract::<String>()?;
+                let column = Column::from_name(&name)
+                    .filter(|column| column.is_in_record())
+                    .ok_or_else(|| PyValueError::new_err(format!("no item is called {name}")))?;
+                encoder.scratch.clear();
+                if write_value(&mut encoder.scratch, &value)? == Fidelity::Inexact {
+                    builder.text(Column::Unavailable, &format!("[\"{name}\"]"));
+                }
+                builder.text_bytes(column, &encoder.scratch);
             }
-            self.builder.text_bytes(column, &self.scratch);
-        }
-        self.push()
+            self.push(encoder)
+        })
     }
 
     /// Adds a record that a spool gave back, with the key and the state that were not known then.
@@ -142,24 +137,25 @@ impl Transaction {
     /// `after` is the state as canonical JSON.
     fn adopt(&mut self, record: &[u8], object_id: &str, after: &str) -> PyResult<()> {
         let record = parse(record)?;
-        self.builder.clear();
-        for &column in Column::ALL {
-            match column {
-                Column::ObjectId => {
-                    self.builder.text(column, object_id);
-                }
-                Column::After => {
-                    self.builder.text(column, after);
-                }
-                Column::Unavailable => {}
-                _ => {
-                    if let Some(value) = record.bytes(column) {
-                        self.builder.item(column, value);
+        Encoder::with(|encoder| {
+            for &column in Column::ALL {
+                match column {
+                    Column::ObjectId => {
+                        encoder.builder.text(column, object_id);
+                    }
+                    Column::After => {
+                        encoder.builder.text(column, after);
+                    }
+                    Column::Unavailable => {}
+                    _ => {
+                        if let Some(value) = record.bytes(column) {
+                            encoder.builder.item(column, value);
+                        }
                     }
                 }
             }
-        }
-        self.push()
+            self.push(encoder)
+        })
     }
 
     /// Cuts the transaction back to its first `count` events: a savepoint was rolled back.
@@ -254,8 +250,8 @@ impl Transaction {
         Ok(id)
     }
 
-    fn push(&mut self) -> PyResult<()> {
-        self.records.push(self.builder.as_bytes()).map_err(to_py)?;
+    fn push(&mut self, encoder: &Encoder) -> PyResult<()> {
+        self.records.push(encoder.builder.as_bytes()).map_err(to_py)?;
         if self.records.byte_len() > SPILL_BYTES && !self.is_prepared {
             self.write_prepared(None)?;
         }

@@ -32,6 +32,7 @@ impl RecordBuffer {
         if len >= MAX_PAYLOAD {
             return Err(too_large());
         }
+        self.bytes.reserve(size_of::<u32>() + record.len());
         self.bytes.extend_from_slice(&len.to_le_bytes());
         self.bytes.extend_from_slice(record);
         self.ends.push(self.bytes.len());

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,12 +51,21 @@ class _Thread:
                 self.last_error = ""
             except Exception as error:
                 # The events are safe in the spool: say so once, and try again.
+                if drainer is not None:
+                    drainer.close()
                 drainer = None
                 if str(error) != self.last_error:
-                    logger.error("trailkeeper cannot drain the spool: %s", error)
+                    logger.error(
+                        "trailkeeper cannot drain the spool: %s; the events wait in %s, and are "
+                        "drained once this is repaired",
+                        error,
+                        settings.spool_dir,
+                    )
                     self.last_error = str(error)
             finally:
                 connections.close_all()
+        if drainer is not None:
+            drainer.close()
 
 
 _current = _Thread()
@@ -133,10 +143,34 @@ def _elect() -> Drainer | None:
         return elected
 
 
-def _forget() -> None:
+def _before_fork() -> None:
+    """Ends the thread and the engine's threads: they must not be there when a process forks.
+
+    A child has none of them, but would share the lock by which this process was elected, and find
+    them asleep in tables of the engine, over memory that is the child's to use again.
+    """
+    global _starts_again
+    _starts_again = _current.thread is not None
+    stop()
+    engine = sys.modules.get("trailkeeper.engine")
+    if engine is not None:
+        engine.close()
+
+
+def _after_fork_in_parent() -> None:
+    if _starts_again:
+        start()
+
+
+def _after_fork_in_child() -> None:
     global _current
     _current = _Thread()
 
 
-os.register_at_fork(after_in_child=_forget)
+_starts_again = False
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)
 atexit.register(stop)

@@ -20,7 +20,7 @@ from trailkeeper.conf import settings
 if TYPE_CHECKING:
     from trailkeeper_engine import Trail
 
-__all__ = ["Answer", "errors", "native", "query", "trail"]
+__all__ = ["Answer", "close", "errors", "native", "query", "trail"]
 
 # The kinds of `ErrorKind`, in the engine.
 _ERROR_BY_KIND: dict[str, type[exceptions.TrailkeeperError]] = {
@@ -69,6 +69,12 @@ def trail() -> "Trail":
             key, native().Trail(settings.store_url, settings.spool_dir, source=settings.source)
         )
     return opened
+
+
+def close() -> None:
+    """Lets go of this process's trails, and so of their threads; the next call opens them again."""
+    for key in [key for key in _trails if key[0] == os.getpid()]:
+        _trails.pop(key, None)
 
 
 def query(sql: str) -> Answer:

@@ -9,6 +9,7 @@ event that can be recorded is preceded by a `system` event that says how many we
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -29,30 +30,34 @@ class Losses:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._count = 0
+        #: How many events are counted now.
+        self.count = 0
         self._reason = ""
+
+    def reset(self) -> None:
+        """Starts from zero in a forked child: what the parent has lost, the parent tells."""
+        # Another thread may have held the parent's lock at the fork.
+        self._lock = threading.Lock()
+        self.count = 0
 
     def add(self, count: int, reason: str) -> None:
         """Counts `count` dropped events."""
         with self._lock:
-            self._count += count
+            self.count += count
             self._reason = reason
 
     def take(self) -> tuple[int, str]:
         """Gives the count and the last reason, and starts from zero."""
-        if not self._count:
+        if not self.count:
             return 0, ""
         with self._lock:
-            count, self._count = self._count, 0
+            count, self.count = self.count, 0
             return count, self._reason
-
-    @property
-    def count(self) -> int:
-        """How many events are counted now."""
-        return self._count
 
 
 losses = Losses()
+
+os.register_at_fork(after_in_child=losses.reset)
 
 
 def report(error: BaseException, *, events: int, doing: str) -> None:

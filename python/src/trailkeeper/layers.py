@@ -45,7 +45,7 @@ class Layer:
         given: what the caller of `context()` said.
     """
 
-    __slots__ = ("_cache", "_key", "given", "items", "parent", "request")
+    __slots__ = ("_actor", "_cache", "_columns", "_key", "_request")
 
     def __init__(
         self,
@@ -55,21 +55,31 @@ class Layer:
         items: dict[str, Any] | None = None,
         given: dict[str, Any] | None = None,
     ) -> None:
-        self.parent = parent
-        self.request = request
-        self.items = items or {}
-        self.given = given or {}
+        given = given or {}
+        texts = {name: None if value is None else str(value) for name, value in given.items()}
+        texts.pop("actor", None)
+        #: The columns that are known now; what an inner layer does not say, the outer one says.
+        self._columns: dict[str, Any] = {
+            **(parent._columns if parent is not None else {}),
+            **texts,
+            **(items or {}),
+        }
+        around = parent._actor if parent is not None else None
+        self._actor: Any = given.get("actor", around)
+        outer = parent._request if parent is not None else None
+        self._request: HttpRequest | None = request or outer
         self._key: tuple[Any, ...] = ()
         self._cache: Context | None = None
 
     def encoded(self) -> Context:
-        """This layer's items, encoded; made anew when actor, tenant or route have changed."""
-        actor = self._find("actor")
-        request = self._find_request()
-        if actor is None and request is not None:
-            actor = _user_of(request)
-        tenant = self._find("tenant") or current_tenant()
-        match = getattr(request, "resolver_match", None)
+        """This layer's columns, encoded; made anew when actor, tenant or route have changed."""
+        actor = self._actor
+        request = self._request
+        match = None
+        if request is not None:
+            actor = _user_of(request) if actor is None else actor
+            match = request.resolver_match
+        tenant = self._columns.get("tenant") or current_tenant()
         cached = self._cache
         if cached is not None:
             known_actor, known_tenant, known_match, known_generation = self._key
@@ -80,43 +90,21 @@ class Layer:
                 and known_generation == spool.generation
             ):
                 return cached
-        encoded = Context(self._columns(actor, tenant, match))
+        encoded = Context(self._encodable(actor, tenant, match))
         self._key = (actor, tenant, match, spool.generation)
         self._cache = encoded
         return encoded
 
-    def _find(self, name: str) -> Any:
-        current: Layer | None = self
-        while current is not None:
-            if name in current.given:
-                return current.given[name]
-            current = current.parent
-        return None
-
-    def _find_request(self) -> HttpRequest | None:
-        current: Layer | None = self
-        while current is not None:
-            if current.request is not None:
-                return current.request
-            current = current.parent
-        return None
-
-    def _columns(self, actor: Any, tenant: Any, match: Any) -> dict[str, Any]:
-        columns: dict[str, Any] = {}
-        current: Layer | None = self
-        while current is not None:
-            columns = {**current.items, **columns}
-            for name, value in current.given.items():
-                if name != "actor":
-                    columns.setdefault(name, None if value is None else str(value))
-            current = current.parent
+    def _encodable(self, actor: Any, tenant: Any, match: Any) -> dict[str, Any]:
+        is_request = self._request is not None
+        columns = dict(self._columns)
         columns["tenant"] = None if tenant is None else str(tenant)
         columns["source"] = settings.source
         if match is not None:
             columns["http_route"] = "/" + str(match.route).removeprefix("/")
-        if self._find_request() is None:
+        if not is_request:
             columns.setdefault("service", service_of_process())
-        columns.update(_actor_columns(actor, is_request=self._find_request() is not None))
+        columns.update(_actor_columns(actor, is_request=is_request))
         return columns
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.sql import UpdateQuery
 from tests.shop.models import Customer, Ignored, Line, Note, Order, Tag
 
 pytestmark = pytest.mark.django_db
@@ -302,3 +303,11 @@ def test_models_left_out_keep_their_statements(recorded, django_assert_num_queri
     with django_assert_num_queries(1):
         Ignored.objects.all().delete()
     assert recorded() == []
+
+
+def test_an_update_that_does_not_count_its_rows_is_recorded(recorded):
+    # What a deletion with SET_DEFAULT does to the rows that referred to the object.
+    order = make_order(count=1)
+    recorded()
+    UpdateQuery(Order).update_batch([order.pk], {"count": 0}, "default")
+    assert brief(recorded()) == [("update", "shop.order", str(order.pk), ["count"])]

@@ -188,15 +188,17 @@ def test_an_insert_without_a_known_key_is_adopted():
     """Autocommit: the intent has no key yet, the row has."""
 
     def work(_):
-        from trailkeeper.capture import statement
+        from trailkeeper.capture import inserts
 
         def die(*args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
 
-        statement._settle = die
+        # Asked for once the row is there.
+        inserts._stored = die
         Customer.objects.create(name="orphan")
 
-    os.waitpid(fork(work), 0)
+    _, status = os.waitpid(fork(work), 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
     customer = Customer.objects.get(name="orphan")
     drain_until_settled()
     (event,) = trailkeeper.history(customer)

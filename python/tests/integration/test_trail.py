@@ -65,6 +65,16 @@ def test_a_savepoint_takes_its_events_with_it():
     assert len(ids) == 1
 
 
+def test_a_connection_that_is_closed_in_a_transaction_takes_its_events_with_it():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Customer.objects.create(name="lost")
+        connection.close()
+        raise ZeroDivisionError
+    with transaction.atomic():
+        Customer.objects.create(name="kept")
+    assert actions() == [("create", "kept")]
+
+
 def test_manual_transactions_are_followed():
     transaction.set_autocommit(False)
     try:

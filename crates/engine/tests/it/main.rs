@@ -5,6 +5,7 @@ mod crash;
 mod doubt;
 mod ownership;
 mod path;
+mod released;
 mod sample;
 mod tamper;
 mod weather;

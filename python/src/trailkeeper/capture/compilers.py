@@ -11,6 +11,7 @@ and from Django 6.0 on `SQLUpdateCompiler.execute_returning_sql`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
@@ -34,7 +35,7 @@ _originals: list[tuple[type[Any], str, Any]] = []
 def _wrap(
     compiler_class: type[Any],
     name: str,
-    record: Callable[[Any, Tracker, Capture, Callable[[], Any]], Any],
+    record: Callable[[Any, Tracker, Capture, partial[Any]], Any],
 ) -> None:
     original = getattr(compiler_class, name)
     _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
@@ -48,7 +49,7 @@ def _wrap(
             tracker = None
         if tracker is None:
             return original(self, *args, **kwargs)
-        return record(self, tracker, capture, lambda: original(self, *args, **kwargs))
+        return record(self, tracker, capture, partial(original, self, *args, **kwargs))
 
     setattr(compiler_class, name, execute)
 

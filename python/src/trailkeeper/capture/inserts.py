@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trailkeeper._recorder import frozen
 from trailkeeper.capture import links, rows, statement
 from trailkeeper.capture.instances import UNKNOWN, remember
 from trailkeeper.capture.labels import label_of
@@ -60,7 +61,8 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
         doing=f"record the creation of a {tracker.label}",
     )
     for instance, state in zip(objects, stored, strict=False):
-        remember(instance, tracker, state, capture.scope)
+        values = frozen(tuple(state), tracker.mutable) if tracker.mutable else tuple(state)
+        remember(instance, tracker, values, capture.scope)
     return result
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, models
 
-from trailkeeper import _recorder
+from trailkeeper._recorder import frozen
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
 
@@ -60,7 +60,7 @@ class Snapshot:
         return Snapshot, ((), ()) if self.scope else (tuple(self.names), tuple(self.values))
 
 
-def known_values(instance: models.Model, tracker: Tracker) -> Sequence[Any] | None:
+def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
     snapshot: Snapshot | None = instance._state.__dict__.get(ATTRIBUTE)
     while snapshot is not None and snapshot.scope is not None and snapshot.scope.is_dead():
@@ -68,38 +68,39 @@ def known_values(instance: models.Model, tracker: Tracker) -> Sequence[Any] | No
     if snapshot is None:
         return None
     if snapshot.names is tracker.attnames:
-        return snapshot.values
+        return tuple(snapshot.values)
     values = dict(zip(snapshot.names, snapshot.values, strict=False))
-    return [values.get(name, UNKNOWN) for name in tracker.attnames]
+    return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
 
 
 def remember(
-    instance: models.Model, tracker: Tracker, values: list[Any], scope: Scope | None
+    instance: models.Model, tracker: Tracker, values: tuple[Any, ...], scope: Scope | None
 ) -> None:
-    """Notes what the database has for the tracked fields of `instance` from now on."""
-    for place in tracker.mutable:
-        values[place] = _frozen(values[place])
+    """Notes what the database has for the tracked fields of `instance` from now on.
+
+    Args:
+        instance: the object.
+        tracker: of the table that was written.
+        values: the values of its fields, those that can change in place frozen.
+        scope: the transaction or savepoint they were written in; None in autocommit.
+    """
     state = instance._state.__dict__
-    if scope is None and len(instance._meta.concrete_fields) == len(tracker.attnames):
+    is_whole = tracker.is_single and instance._meta.concrete_model is tracker.model
+    if scope is None and is_whole:
         state[ATTRIBUTE] = Snapshot(tracker.attnames, values)
         return
     previous: Snapshot | None = state.get(ATTRIBUTE)
     if previous is not None and previous.scope is scope:
         previous = previous.previous
-    names, kept = tracker.attnames, values
-    if len(instance._meta.concrete_fields) != len(names):
+    names: Sequence[str] = tracker.attnames
+    kept: Sequence[Any] = values
+    if not is_whole:
         # One table of several: keep what is known of the others.
         older = state.get(ATTRIBUTE)
         merged = dict(zip(older.names, older.values, strict=False)) if older is not None else {}
         merged.update(zip(names, values, strict=True))
-        names, kept = tuple(merged), list(merged.values())
+        names, kept = tuple(merged), tuple(merged.values())
     state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
-
-
-def _frozen(value: Any) -> Any:
-    if value is None or value is UNKNOWN or isinstance(value, bytes):
-        return value
-    return _recorder.freeze(value)
 
 
 _originals: dict[str, Any] = {}
@@ -115,17 +116,14 @@ def _from_db(
         if len(values) == len(names) == len(cls._meta.concrete_fields):
             # All fields are loaded, and Django loads them in the order of the tracker.
             if tracker.mutable:
-                values = list(values)
-                for place in tracker.mutable:
-                    values[place] = _frozen(values[place])
+                values = frozen(tuple(values), tracker.mutable)
             instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
         else:
-            mutable = {names[place] for place in tracker.mutable}
-            kept = [
-                _frozen(value) if name in mutable else value
-                for name, value in zip(field_names, values, strict=True)
-            ]
-            instance._state.__dict__[ATTRIBUTE] = Snapshot(field_names, kept)
+            if tracker.mutable:
+                mutable = {names[place] for place in tracker.mutable}
+                places = tuple(at for at, name in enumerate(field_names) if name in mutable)
+                values = frozen(tuple(values), places)
+            instance._state.__dict__[ATTRIBUTE] = Snapshot(field_names, values)
     return instance
 
 
@@ -141,7 +139,7 @@ def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
     for place, field in enumerate(tracker.model._meta.local_concrete_fields):
         if wanted is None or field.name in wanted or field.attname in wanted:
             values[place] = self.__dict__.get(field.attname, UNKNOWN)
-    remember(self, tracker, values, None)
+    remember(self, tracker, frozen(tuple(values), tracker.mutable), None)
 
 
 def _do_update(
@@ -153,10 +151,7 @@ def _do_update(
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    connection = connections[using]
-    if tracker_of(base_qs.model, connection.vendor) is None:
-        return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)
-    capture = capture_of(connection)
+    capture = capture_of(connections[using])
     capture.saving = (self, pk_val, values)
     try:
         return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)

@@ -45,6 +45,7 @@ class Tracker:
 
     Args:
         model: the concrete model.
+        label: its name in events: `billing.invoice`.
         schema: the recorder's view of its fields.
         attnames: attributes of the instance, in the order of the schema's fields.
         index: place of each attribute in `attnames`.
@@ -53,12 +54,14 @@ class Tracker:
         pk: places of the fields of the primary key.
         is_key_first: whether the key is one field and the first, and no field is computed by the
             database.
+        is_single: whether the table has all fields of the model, which may span several tables.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`).
         link: set for an automatic through model.
     """
 
     model: type[models.Model]
+    label: str
     schema: Schema
     attnames: tuple[str, ...]
     index: dict[str, int]
@@ -66,14 +69,10 @@ class Tracker:
     generated: tuple[int, ...]
     pk: tuple[int, ...]
     is_key_first: bool
+    is_single: bool
     has_secret_pk: bool
     has_label: bool
     link: Link | None
-
-    @property
-    def label(self) -> str:
-        """The model's name in events: `billing.invoice`."""
-        return self.model._meta.label_lower
 
 
 _trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
@@ -173,6 +172,7 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     )
     return Tracker(
         model=model,
+        label=meta.label_lower,
         schema=schema,
         attnames=attnames,
         index=index,
@@ -180,6 +180,7 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         generated=generated,
         pk=pk,
         is_key_first=pk == (0,) and not generated,
+        is_single=len(meta.concrete_fields) == len(fields),
         has_secret_pk=any(is_secret(field) for field in pk_fields),
         has_label=model.__str__ is not models.Model.__str__,
         link=_link_of(model),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailkeeper import spool
 from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
-from trailkeeper.failure import report, report_mark
+from trailkeeper.failure import losses, report, report_mark
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -86,46 +86,36 @@ def run(
         result = execute()
     except BaseException as error:
         if prepared is not None:
-            mark = prepared.uncertain if is_uncertain(error) else prepared.abort
-            _mark(mark, doing)
+            _mark(prepared.uncertain if is_uncertain(error) else prepared.abort, doing)
         raise
-    if prepared is not None:
-        _mark(lambda: _settle(prepared, result, confirm, intent_is_exact, has_effect), doing)
+    if prepared is None:
+        return result
+    try:
+        if not has_effect(result):
+            prepared.abort()
+        else:
+            if not intent_is_exact:
+                confirm(result, prepared)
+            prepared.commit()
+    except Exception as error:
+        # The statement has happened, and what it left could not be told: the rows will say.
+        report_mark(error, doing=doing)
+        _mark(prepared.uncertain, doing)
     return result
 
 
 def _prepare(capture: Capture, intend: Record, doing: str) -> Transaction | None:
     try:
         transaction = spool.begin()
-        tell_losses()
+        if losses.count:
+            tell_losses()
         intend(transaction)
-        if not len(transaction):
-            return transaction
-        spool.prepare(transaction, capture.note)
+        if len(transaction):
+            spool.prepare(transaction, capture.note)
         return transaction
     except Exception as error:
         report(error, events=1, doing=doing)
         return None
-
-
-def _settle(
-    prepared: Transaction,
-    result: Any,
-    confirm: Callable[[Any, Transaction], None],
-    intent_is_exact: bool,
-    has_effect: Callable[[Any], bool],
-) -> None:
-    if not has_effect(result):
-        prepared.abort()
-        return
-    try:
-        if not intent_is_exact:
-            confirm(result, prepared)
-        prepared.commit()
-    except Exception:
-        # The statement has happened, and what it left could not be told: the rows will say.
-        prepared.uncertain()
-        raise
 
 
 def _mark(mark: Callable[[], None], doing: str) -> None:

@@ -5,7 +5,7 @@ it, cut back with a savepoint, dropped by a rollback. This does not depend on an
 hooks.
 
 Wraps these private interfaces of Django, each held by a contract test:
-`BaseDatabaseWrapper._commit`, `._rollback`, `._close`, `._savepoint`, `._savepoint_rollback`,
+`BaseDatabaseWrapper._commit`, `._rollback`, `.close`, `._savepoint`, `._savepoint_rollback`,
 `._savepoint_commit`.
 """
 
@@ -94,7 +94,12 @@ class Capture:
     def is_autocommit(self) -> bool:
         """Whether the next statement is its own transaction."""
         connection = self.connection
-        return not connection.in_atomic_block and connection.get_autocommit()
+        if connection.in_atomic_block:
+            return False
+        if connection.connection is None:
+            return connection.get_autocommit()
+        # What `get_autocommit()` gives for a connection that is open.
+        return connection.autocommit
 
     def open(self) -> Transaction:
         """The transaction that collects the events of the connection."""
@@ -277,7 +282,12 @@ def _commit(self: BaseDatabaseWrapper) -> Any:
     capture: Capture | None = self.__dict__.get(ATTRIBUTE)
     if capture is None:
         return _originals["_commit"](self)
-    capture.before_commit()
+    try:
+        capture.before_commit()
+    except BaseException:
+        # Django rolls back what the database refuses, and this is not the database.
+        self.rollback()
+        raise
     try:
         result = _originals["_commit"](self)
     except DatabaseError:
@@ -303,10 +313,10 @@ def _rollback(self: BaseDatabaseWrapper) -> Any:
     return result
 
 
-def _close(self: BaseDatabaseWrapper) -> Any:
+def _close_connection(self: BaseDatabaseWrapper) -> Any:
     capture: Capture | None = self.__dict__.get(ATTRIBUTE)
     try:
-        return _originals["_close"](self)
+        return _originals["close"](self)
     finally:
         if capture is not None and capture.transaction is not None:
             capture.after_rollback(is_certain=False)
@@ -330,7 +340,7 @@ def _savepoint_commit(self: BaseDatabaseWrapper, sid: str) -> None:
 _WRAPPERS: Final = {
     "_commit": _commit,
     "_rollback": _rollback,
-    "_close": _close,
+    "close": _close_connection,
     "_savepoint": _savepoint,
     "_savepoint_rollback": _savepoint_rollback,
     "_savepoint_commit": _savepoint_commit,

@@ -1,16 +1,15 @@
-"""Updates: of one saved instance, or of all rows that a query matches."""
+"""Updates of all rows that a query matches; those of one saved instance are in `saves`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from trailkeeper.capture import rows, statement
-from trailkeeper.capture.instances import UNKNOWN, known_values, remember
-from trailkeeper.capture.labels import label_of
+from django.db.models.sql.constants import NO_RESULTS
+
+from trailkeeper.capture import rows, saves, statement
+from trailkeeper.capture.instances import UNKNOWN
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
 
@@ -21,15 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["record"]
 
-#: Types whose values are never expressions: asked first, for it is quick.
-PLAIN: Final = frozenset(
-    {bool, bytes, date, datetime, Decimal, dict, float, int, list, str, type(None), UUID}
-)
 
-
-def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     """Executes an update statement and records what it changed."""
     if capture.updating is compiler:
+        # `execute_returning_sql` has called `execute_sql`: one of them records.
         return execute()
     outer, capture.updating = capture.updating, compiler
     try:
@@ -38,79 +33,16 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
         capture.updating = outer
 
 
-def _record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def _record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     saving, capture.saving = capture.saving, None
     if saving is not None:
-        return _save(compiler, tracker, capture, execute, saving)
+        return saves.record(compiler, tracker, capture, execute, saving)
     if not compiler.query.values:
         return execute()
     return _update(compiler, tracker, capture, execute)
 
 
-def _save(
-    compiler: Any,
-    tracker: Tracker,
-    capture: Capture,
-    execute: Callable[[], Any],
-    saving: tuple[Any, Any, Any],
-) -> Any:
-    instance, key, values = saving
-    alias = compiler.using
-    before = known_values(instance, tracker)
-    sent = [value for _, _, value in values]
-    has_expression = False
-    for place, value in enumerate(sent):
-        if type(value) not in PLAIN and hasattr(value, "resolve_expression"):
-            has_expression = True
-            sent[place] = UNKNOWN
-    if tracker.is_key_first and len(sent) + 1 == len(tracker.attnames):
-        # All fields but the key, in the order of the model: the usual save.
-        after = [key, *sent]
-    else:
-        after = list(before) if before is not None else [UNKNOWN] * len(tracker.attnames)
-        for (field, _, _), value in zip(values, sent, strict=True):
-            after[tracker.index[field.attname]] = value
-        for place in tracker.generated:
-            after[place] = UNKNOWN
-        if before is None and len(tracker.pk) == 1:
-            after[tracker.pk[0]] = key
-    object_id = object_id_of(tracker, after)
-    label = label_of(instance, tracker, capture.connection)
-    before = None if before is None else tuple(before)
-
-    def add(transaction: Transaction, stored: Sequence[Any]) -> None:
-        transaction.change(
-            tracker.schema,
-            current_context(),
-            "update",
-            object_id,
-            label,
-            before,
-            tuple(stored),
-            alias,
-        )
-
-    def confirm(_: Any, transaction: Transaction) -> None:
-        nonlocal after
-        if has_expression or tracker.generated:
-            after = list(next(rows.of_keys(tracker, [key], alias), after))
-        add(transaction, after)
-
-    result = statement.run(
-        capture,
-        execute,
-        intend=lambda transaction: add(transaction, after),
-        confirm=confirm,
-        intent_is_exact=not has_expression and not tracker.generated,
-        has_effect=bool,
-        doing=f"record the update of a {tracker.label}",
-    )
-    if result:
-        remember(instance, tracker, after, capture.scope)
-    return result
-
-
-def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     alias = compiler.using
     values = compiler.query.values
     found = statement.look(
@@ -170,6 +102,7 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable
         intend=intend,
         confirm=confirm,
         intent_is_exact=is_plain,
-        has_effect=bool,
+        # `QuerySet` gets the number of rows; deletions that set a field do not ask for it.
+        has_effect=bool if NO_RESULTS not in execute.args else lambda _: bool(olds),
         doing=f"record an update of {tracker.label}",
     )
