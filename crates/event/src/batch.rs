@@ -4,7 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, Int64Builder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -190,6 +191,8 @@ impl EventBatchBuilder {
 
 enum Values {
     Text(StringArray),
+    /// Text as the verification reads it: not copied out of the pages of a file.
+    TextView(StringViewArray),
     Int(Int64Array),
     Time(TimestampMicrosecondArray),
     Bytes(BinaryArray),
@@ -199,6 +202,8 @@ enum Values {
 /// Rows of the table, read by column.
 pub struct EventBatch {
     values: Vec<Values>,
+    /// The columns of the core that have a value in some row.
+    present: Vec<Column>,
     rows: usize,
 }
 
@@ -211,14 +216,17 @@ impl EventBatch {
     ///
     /// If a column has another type than [`arrow_schema`] gives it.
     pub fn try_new(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let values = Column::ALL
-            .iter()
-            .map(|column| match batch.column_by_name(column.name()) {
-                None => Ok(Values::Absent),
-                Some(array) => downcast(*column, array),
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { values, rows: batch.num_rows() })
+        let rows = batch.num_rows();
+        let mut present = Vec::new();
+        let mut values = Vec::with_capacity(Column::ALL.len());
+        for &column in Column::ALL {
+            let array = batch.column_by_name(column.name());
+            if column.is_in_core() && array.is_some_and(|array| array.null_count() < rows) {
+                present.push(column);
+            }
+            values.push(array.map_or(Ok(Values::Absent), |array| downcast(column, array))?);
+        }
+        Ok(Self { values, present, rows })
     }
 
     /// How many events it holds.
@@ -238,6 +246,7 @@ impl EventBatch {
     pub fn text(&self, row: usize, column: Column) -> Option<&str> {
         match self.values.get(column.index())? {
             Values::Text(array) if array.is_valid(row) => Some(array.value(row)),
+            Values::TextView(array) if array.is_valid(row) => Some(array.value(row)),
             _ => None,
         }
     }
@@ -290,31 +299,23 @@ impl EventBatch {
             None => None,
         };
         let redacted = |column| redaction.as_ref().and_then(|columns| columns.commitment(column));
+        // A redacted column is null, perhaps in all rows.
+        let columns = if redaction.is_some() { Column::ALL } else { self.present.as_slice() };
         writer.begin();
-        for (&column, values) in Column::ALL.iter().zip(&self.values) {
-            if !column.is_in_core() {
-                continue;
-            }
-            match values {
-                Values::Text(array) if array.is_valid(row) => {
-                    let value = array.value(row).as_bytes();
-                    if column.is_personal() {
-                        if redacted(column).is_some() {
-                            return None;
-                        }
-                        let salt = salts.as_mut()?.salt(column)?;
-                        writer.commitment(column, Commitment::new(column, salt, value));
-                    } else {
-                        writer.plain(column, value);
-                    }
+        for &column in columns.iter().filter(|column| column.is_in_core()) {
+            if let Some(value) = self.text(row, column) {
+                if !column.is_personal() {
+                    writer.plain(column, value.as_bytes());
+                } else if redacted(column).is_some() {
+                    return None;
+                } else {
+                    let salt = salts.as_mut()?.salt(column)?;
+                    writer.commitment(column, Commitment::new(column, salt, value.as_bytes()));
                 }
-                Values::Int(array) if array.is_valid(row) => writer.int(column, array.value(row)),
-                Values::Time(array) if array.is_valid(row) => writer.int(column, array.value(row)),
-                _ => {
-                    if let Some(commitment) = redacted(column) {
-                        writer.commitment(column, commitment);
-                    }
-                }
+            } else if let Some(value) = self.int(row, column) {
+                writer.int(column, value);
+            } else if let Some(commitment) = redacted(column) {
+                writer.commitment(column, commitment);
             }
         }
         Some(writer.leaf_hash())
@@ -324,7 +325,10 @@ impl EventBatch {
 fn downcast(column: Column, array: &ArrayRef) -> Result<Values, ArrowError> {
     let any = array.as_any();
     let values = match column.column_type() {
-        ColumnType::Text => any.downcast_ref().cloned().map(Values::Text),
+        ColumnType::Text => {
+            let text = any.downcast_ref().cloned().map(Values::Text);
+            text.or_else(|| any.downcast_ref().cloned().map(Values::TextView))
+        }
         ColumnType::Int => any.downcast_ref().cloned().map(Values::Int),
         ColumnType::Time => any.downcast_ref().cloned().map(Values::Time),
         ColumnType::Bytes => any.downcast_ref().cloned().map(Values::Bytes),

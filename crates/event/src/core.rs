@@ -1,10 +1,9 @@
 //! The core of an event and its leaf hash.
 
-use sha2::{Digest, Sha256};
-
 use crate::SCHEMA_VERSION;
 use crate::clock::Micros;
 use crate::column::Column;
+use crate::hash::sha256;
 use crate::id::{EventId, Seq};
 use crate::record::{Record, push_varint};
 use crate::salt::{Commitment, SaltColumn, Seed};
@@ -80,7 +79,7 @@ impl CoreWriter {
     /// The leaf hash of the core that has been written.
     #[must_use]
     pub fn leaf_hash(&self) -> LeafHash {
-        LeafHash(Sha256::digest(&self.bytes).into())
+        LeafHash(sha256(&[], &self.bytes))
     }
 }
 

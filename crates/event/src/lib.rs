@@ -34,6 +34,7 @@ mod clock;
 mod column;
 mod core;
 mod error;
+mod hash;
 mod id;
 mod json;
 mod record;

@@ -1,8 +1,7 @@
 //! Salted commitments: what the proof covers in place of a personal value.
 
-use sha2::{Digest, Sha256};
-
 use crate::column::Column;
+use crate::hash::sha256;
 use crate::id::Seq;
 
 const SALTS: usize = 13;
@@ -31,14 +30,11 @@ impl Commitment {
     /// Commits to `value` of `column`.
     #[must_use]
     pub fn new(column: Column, salt: Salt, value: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
         let mut head = [0_u8; 21];
         head[..4].copy_from_slice(b"TKc1");
         head[4] = column.tag();
         head[5..].copy_from_slice(&salt.0);
-        hasher.update(head);
-        hasher.update(value);
-        Self(hasher.finalize().into())
+        Self(sha256(&head, value))
     }
 }
 
@@ -120,7 +116,7 @@ fn salt_pair(seed: Seed, seq: Seq, n: u8) -> [u8; 32] {
     input[4..20].copy_from_slice(&seed.0);
     input[20..28].copy_from_slice(&seq.0.to_be_bytes());
     input[28] = n;
-    Sha256::digest(input).into()
+    sha256(&input, &[])
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Reading files of events as they are, for verification.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
 };
 use trailkeeper_event::Column;
 
@@ -58,13 +61,25 @@ impl FileScan {
     pub fn new(file: &DataFile, bytes: Bytes, columns: &[Column]) -> Result<Self> {
         let damaged = |error| StoreError::file(&file.path, Box::new(error));
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
-        let builder = builder.map_err(damaged)?;
+        let found = ArrowReaderMetadata::load(&bytes, options).map_err(damaged)?;
+        let options = ArrowReaderOptions::new().with_schema(with_views(found.schema()));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options);
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata.map_err(damaged)?);
         let names = columns.iter().map(|column| column.name());
         let mask = ProjectionMask::columns(builder.parquet_schema(), names);
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         Ok(Self { path: file.path.clone(), reader: reader.map_err(damaged)?, row: 0 })
     }
+}
+
+/// The schema with text as views into the pages, which are not copied.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 impl Iterator for FileScan {
