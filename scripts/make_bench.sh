@@ -14,7 +14,7 @@ venv=.venv-bench
 wheels=$root/$venv/wheels
 
 build() {
-    "$root/.venv/bin/maturin" build --quiet --locked --release --auditwheel skip \
+    "$root/.venv/bin/maturin" build --quiet --locked --auditwheel skip \
         --interpreter "$root/$venv/bin/python" --out "$wheels" "$@"
 }
 
@@ -22,10 +22,10 @@ scripts/make_venv.sh "$venv" 3.11 --requirement requirements/bench.txt
 rm -rf "$wheels" "$venv/release.sha256"
 
 step "$venv: build the recorder (release) and the app"
-(cd python && build)
+(cd python && build --profile recorder)
 if [[ ${1:-} != --recorder ]]; then
     step "$venv: build the engine (release; the first time this compiles DataFusion)"
-    build --manifest-path crates/bindings/Cargo.toml --compression-method stored
+    build --release --manifest-path crates/bindings/Cargo.toml --compression-method stored
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --no-index --no-deps --force-reinstall "$wheels"/*.whl
