@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
-from tests.shop.models import Customer, Order
+from tests.shop.models import ApiKey, Customer, Order
 
 import trailkeeper
 from trailkeeper import drainer, engine, spool
@@ -121,6 +121,18 @@ def test_a_large_transaction_spills_and_is_whole():
     assert trailkeeper.events().count() == 20_001
     assert not trailkeeper.events().filter(after__contains={"name": "lost"}).exists()
     assert verify()["verified"]
+
+
+def test_an_object_with_a_secret_key_has_a_history():
+    token = ApiKey.objects.create(key="sk-4711", owner="Ada")
+    token.owner = "Grace"
+    token.save()
+    events = trailkeeper.history(token).order_by("occurred_at")
+    assert [event.action for event in events] == ["create", "update"]
+    assert events[0].object_id.startswith("masked:")
+    assert "sk-4711" not in str(events.values())
+    assert trailkeeper.history(("shop.apikey", "sk-4711")).count() == 2
+    assert trailkeeper.history((ApiKey, events[0].object_id)).count() == 2
 
 
 def test_as_of_gives_the_object_as_it_was():

@@ -59,6 +59,13 @@ class Note(models.Model):
     body = models.TextField()
 
 
+class ApiKey(models.Model):
+    """Its key is a secret."""
+
+    key = models.CharField(max_length=40, primary_key=True)
+    owner = models.CharField(max_length=50)
+
+
 class Ignored(models.Model):
     """Left out by the settings."""
 

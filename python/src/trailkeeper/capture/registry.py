@@ -133,10 +133,13 @@ def object_id_of(tracker: Tracker, values: Sequence[Any]) -> str | None:
 def text_of_key(tracker: Tracker, key: Any) -> str:
     """The id of an object whose primary key is one value."""
     text = str(key)
-    if tracker.has_secret_pk:
-        digest = hmac.new(mask_key(), text.encode(), hashlib.sha256).hexdigest()
-        return f"masked:{digest[:32]}"
-    return text
+    return masked_id(text) if tracker.has_secret_pk else text
+
+
+def masked_id(text: str) -> str:
+    """What stands for the id of an object whose primary key is a secret."""
+    digest = hmac.new(mask_key(), text.encode(), hashlib.sha256).hexdigest()
+    return f"masked:{digest[:32]}"
 
 
 def mask_key() -> bytes:

@@ -39,7 +39,21 @@ def reference_to(target: Target) -> ObjectReference:
         pk = target.pk
     else:
         model, pk = target
-    return ObjectReference(model=label_of(model), object_id=object_id_of(pk))
+    object_id = object_id_of(pk)
+    if _is_key_secret(model) and not object_id.startswith("masked:"):
+        from trailkeeper.capture.registry import masked_id
+
+        object_id = masked_id(object_id)
+    return ObjectReference(model=label_of(model), object_id=object_id)
+
+
+def _is_key_secret(model: type[models.Model] | str) -> bool:
+    # Capture is the writing side; importing this module must not load it.
+    from trailkeeper.capture.fields import is_secret
+
+    known = find_model(model) if isinstance(model, str) else model
+    fields: Any = known._meta.pk_fields if known is not None else ()
+    return len(fields) == 1 and is_secret(fields[0])
 
 
 def label_of(model: type[models.Model] | str) -> str:
