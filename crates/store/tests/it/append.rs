@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::cast;
 use trailkeeper_event::{Column, EventBatch};
 use trailkeeper_store::{
     BatchNumber, EventCount, FileScan, OpenOptions, Outcome, Presence, Store, TableVersion,
@@ -36,7 +37,10 @@ fn a_batch_is_read_back_as_it_was_written() {
         FileScan::new(file, bytes, Column::ALL).unwrap().map(Result::unwrap).collect();
     assert_eq!(scanned.len(), 1);
     assert_eq!(scanned[0].0, 0..300);
-    assert_eq!(scanned[0].1.columns(), batch.columns());
+    for (found, written) in scanned[0].1.columns().iter().zip(batch.columns()) {
+        // Text is read as views.
+        assert_eq!(&cast(found, written.data_type()).unwrap(), written);
+    }
     EventBatch::try_new(&scanned[0].1).unwrap();
 }
 
