@@ -1,5 +1,6 @@
 //! Rows of values as capture hands them around: what a statement writes, and what is kept of it.
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
@@ -48,9 +49,11 @@ pub(crate) fn frozen<'py>(
             continue;
         }
         let mut json = Vec::new();
-        *value = match write_value(&mut json, value)? {
-            Fidelity::Exact => PyBytes::new(py, &json).into_any(),
-            Fidelity::Inexact => py.Ellipsis().into_bound(py),
+        *value = match write_value(&mut json, value) {
+            Ok(Fidelity::Exact) => PyBytes::new(py, &json).into_any(),
+            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            // Named in `unavailable`: the value is lost, and neither the event nor the statement.
+            Ok(Fidelity::Inexact) | Err(_) => py.Ellipsis().into_bound(py),
         };
     }
     PyTuple::new(py, row)

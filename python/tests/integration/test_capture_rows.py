@@ -1,6 +1,7 @@
 """What each way of writing leaves, read from the transaction it belongs to."""
 
 import datetime
+import json
 from decimal import Decimal
 
 import pytest
@@ -311,3 +312,27 @@ def test_an_update_that_does_not_count_its_rows_is_recorded(recorded):
     recorded()
     UpdateQuery(Order).update_batch([order.pk], {"count": 0}, "default")
     assert brief(recorded()) == [("update", "shop.order", str(order.pk), ["count"])]
+
+
+class Unwritable:
+    def __str__(self) -> str:
+        raise ValueError
+
+
+class Tolerant(json.JSONEncoder):
+    def default(self, o):
+        return "something"
+
+
+def test_a_value_that_cannot_be_encoded_costs_itself_and_no_write(recorded, monkeypatch):
+    order = make_order()
+    recorded()
+    monkeypatch.setattr(Order._meta.get_field("options"), "encoder", Tolerant)
+    order.options = {"x": Unwritable()}
+    order.notes = "n"
+    order.save()
+    (event,) = recorded()
+    assert event["after"]["notes"] == "n"
+    assert event["unavailable"] == ["options"]
+    order.refresh_from_db()
+    assert order.options == {"x": "something"}

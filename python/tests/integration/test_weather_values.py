@@ -54,11 +54,17 @@ def test_lone_surrogates_are_replaced_and_named():
     assert event is None
     trailkeeper.flush()
     event = trailkeeper.events().get(action="file.seen")
-    assert event.data["name"].rstrip("\ufffd") == "caf"
-    assert event.data["name"].isprintable()
+    assert event.data["name"] == "caf\ufffd"
     assert event.data["raw"] == "/wD+"
     assert event.unavailable == ["data"]
     assert_verified()
+
+
+def test_a_lone_surrogate_in_a_label_does_not_cost_the_event(monkeypatch):
+    monkeypatch.setattr(Customer, "__str__", lambda self: "caf\udce9")
+    customer = Customer.objects.create(name="Ada")
+    (event,) = trailkeeper.history(customer)
+    assert event.object_label == "caf\ufffd"
 
 
 def test_a_surrogate_that_the_database_refuses_leaves_no_event():
