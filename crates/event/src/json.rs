@@ -16,33 +16,55 @@ pub fn compare_utf16(left: &str, right: &str) -> Ordering {
 
 /// Appends `text` as a JSON string in canonical form.
 pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[start..index]);
-        start = index + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-        }
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        write_escaped(out, byte);
+        rest = after;
     }
-    out.extend_from_slice(&bytes[start..]);
     out.push(b'"');
+}
+
+/// How many bytes from the first on stand for themselves.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // The high bit of each byte that is zero; above the first one it may be set in others too.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let is_plain = |word: u64| {
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let quotes = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
+        controls | quotes | backslashes == 0
+    };
+    let (words, _) = bytes.as_chunks();
+    let skipped = 8 * words.iter().take_while(|word| is_plain(u64::from_le_bytes(**word))).count();
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let tail = bytes.get(skipped..).unwrap_or_default();
+    skipped + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+fn write_escaped(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        b'\t' => b't',
+        b'\n' => b'n',
+        0x0c => b'f',
+        b'\r' => b'r',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 15)]);
+            return;
+        }
+    };
+    out.extend([b'\\', short]);
 }
 
 /// Appends an integer: a number up to 2^53-1 in absolute value, else a string.
@@ -102,6 +124,24 @@ mod tests {
             written(|out| write_json_string(out, text)),
             "\"\u{20ac}$\\u000f\\u0000\\nA'B\\\"\\\\\\\\\\\"/\\b\\t\\r\\f\""
         );
+    }
+
+    #[test]
+    fn each_character_is_escaped_at_each_place_or_at_none() {
+        for character in (0..0x100).filter_map(char::from_u32) {
+            let alone = written(|out| write_json_string(out, &character.to_string()));
+            let alone = alone.trim_start_matches('"').strip_suffix('"').unwrap_or_default();
+            let alone = if character == '"' { "\\\"" } else { alone };
+            for place in 0..20 {
+                let (before, after) = ("x".repeat(place), "\u{e9}".repeat(19 - place));
+                assert_eq!(
+                    written(|out| write_json_string(out, &format!("{before}{character}{after}"))),
+                    format!("\"{before}{alone}{after}\"")
+                );
+            }
+        }
+        let escaped = written(|out| write_json_string(out, "\u{1f}\u{20}\u{7f}\u{80}\u{ff}"));
+        assert_eq!(escaped, "\"\\u001f\u{20}\u{7f}\u{80}\u{ff}\"");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
+//! - `Layout` knows where their values stand in rows.
 //! - `Context` holds the items that many events share.
 //! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's
@@ -33,12 +34,12 @@ use pyo3::prelude::*;
 fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<context::Context>()?;
+    module.add_class::<row::Layout>()?;
     module.add_class::<recorder::Recorder>()?;
     module.add_class::<schema::Schema>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
     module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
-    module.add_function(wrap_pyfunction!(row::written, module)?)?;
     module.add("RecorderError", py.get_type::<error::RecorderError>())?;
     module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;
     module.add("SpoolCorruptError", py.get_type::<error::SpoolCorruptError>())?;

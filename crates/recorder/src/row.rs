@@ -1,5 +1,7 @@
 //! Rows of values as capture hands them around: what a statement writes, and what is kept of it.
 
+use std::collections::HashMap;
+
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -9,30 +11,84 @@ use pyo3::types::{
 
 use crate::value::{Classes, Fidelity, is_unknown, write_value};
 
-/// The values that a statement writes, and whether the database computes some of them.
+/// Where the values of a table stand in its rows.
 ///
-/// `values` is a list of tuples that end in a value, as Django's `UpdateQuery` has them; `first` is a tuple of
-/// values that stand before them. `...` stands for an expression.
-#[pyfunction]
-pub(crate) fn written<'py>(
-    first: &Bound<'py, PyTuple>,
-    values: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyTuple>, bool)> {
-    let py = values.py();
-    let mut row: Vec<Bound<'py, PyAny>> = Vec::with_capacity(first.len() + values.len()?);
-    row.extend(first.iter());
-    let mut has_expression = false;
-    for entry in values.try_iter()? {
-        let entry = entry?.cast_into::<PyTuple>()?;
-        let value = entry.get_item(entry.len().wrapping_sub(1))?;
-        if is_expression(&value)? {
-            has_expression = true;
-            row.push(py.Ellipsis().into_bound(py));
-        } else {
-            row.push(value);
-        }
+/// `attnames` are the attributes of an instance in the order of the fields; `key` is the place of the primary key, or
+/// None if that has several fields; `mutable` are the places of the values that can change in place, `generated` those that the
+/// database computes.
+#[pyclass(frozen, module = "trailkeeper._recorder")]
+pub(crate) struct Layout {
+    places: HashMap<String, usize>,
+    key: Option<usize>,
+    mutable: Vec<usize>,
+    generated: Vec<usize>,
+}
+
+#[pymethods]
+impl Layout {
+    #[new]
+    fn new(
+        attnames: Vec<String>,
+        key: Option<usize>,
+        mutable: Vec<usize>,
+        generated: Vec<usize>,
+    ) -> Self {
+        let places = attnames.into_iter().enumerate().map(|(place, name)| (name, place)).collect();
+        Self { places, key, mutable, generated }
     }
-    Ok((PyTuple::new(py, row)?, has_expression))
+
+    /// The row of an instance after it was saved, with `...` for what is not known, and whether the database computes
+    /// some of it.
+    ///
+    /// `before` is the row as it was known; `values` is the list of tuples of field, model and value that Django's
+    /// `Model._do_update` sends.
+    fn written<'py>(
+        &self,
+        before: Option<&Bound<'py, PyTuple>>,
+        key: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyList>,
+    ) -> PyResult<(Bound<'py, PyTuple>, bool)> {
+        let py = values.py();
+        let unknown = || py.Ellipsis().into_bound(py);
+        let mut is_computed = !self.generated.is_empty();
+        let mut sent = |entry: &Bound<'py, PyTuple>| {
+            let value = entry.get_item(entry.len().wrapping_sub(1))?;
+            let is_sent = !is_expression(&value)?;
+            is_computed |= !is_sent;
+            Ok::<_, PyErr>(if is_sent { value } else { unknown() })
+        };
+        let mut row: Vec<Bound<'py, PyAny>> = Vec::with_capacity(self.places.len());
+        if self.key == Some(0) && values.len() + 1 == self.places.len() {
+            // All fields but the key, in the order of the model: the usual save.
+            row.push(key.clone());
+            for entry in values.iter() {
+                row.push(sent(entry.cast()?)?);
+            }
+        } else {
+            match before {
+                Some(before) => row.extend(before.iter()),
+                None => row.resize_with(self.places.len(), unknown),
+            }
+            for entry in values.iter() {
+                let entry = entry.cast::<PyTuple>()?;
+                let name = entry.get_borrowed_item(0)?.getattr(pyo3::intern!(py, "attname"))?;
+                let place = self.places.get(name.cast::<PyString>()?.to_str()?);
+                if let Some(slot) = place.and_then(|place| row.get_mut(*place)) {
+                    *slot = sent(entry)?;
+                }
+            }
+            for place in &self.generated {
+                if let Some(slot) = row.get_mut(*place) {
+                    *slot = unknown();
+                }
+            }
+            if let Some(slot) = self.key.and_then(|place| row.get_mut(place)) {
+                *slot = key.clone();
+            }
+        }
+        freeze(py, &mut row, &self.mutable)?;
+        Ok((PyTuple::new(py, row)?, is_computed))
+    }
 }
 
 /// A row in which the values at `places`, which can change in place, stand encoded; `...` for one that cannot be encoded exactly.
@@ -43,8 +99,13 @@ pub(crate) fn frozen<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let py = values.py();
     let mut row: Vec<_> = values.iter().collect();
-    for place in places.iter() {
-        let Some(value) = row.get_mut(place.extract::<usize>()?) else { continue };
+    freeze(py, &mut row, &places.extract::<Vec<usize>>()?)?;
+    PyTuple::new(py, row)
+}
+
+fn freeze<'py>(py: Python<'py>, row: &mut [Bound<'py, PyAny>], places: &[usize]) -> PyResult<()> {
+    for place in places {
+        let Some(value) = row.get_mut(*place) else { continue };
         if value.is_none() || is_unknown(value) || value.is_instance_of::<PyBytes>() {
             continue;
         }
@@ -56,7 +117,7 @@ pub(crate) fn frozen<'py>(
             Ok(Fidelity::Inexact) | Err(_) => py.Ellipsis().into_bound(py),
         };
     }
-    PyTuple::new(py, row)
+    Ok(())
 }
 
 /// Whether the database is to compute `value`. The usual types are asked first, for that is quick.

@@ -6,8 +6,11 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use trailkeeper_event::{compare_utf16, write_json_string};
 
 use crate::mask::mask;
-use crate::state::{States, write_object};
-use crate::value::{Classes, Fidelity, is_unknown, write_value};
+use crate::state::{Shape, States};
+use crate::value::{
+    Classes, Fidelity, is_unknown, write_exact_date, write_exact_datetime, write_int, write_text,
+    write_uuid, write_value,
+};
 
 /// Which Python type a field's stored value has; any other is normalised first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,28 +42,6 @@ impl Kind {
             "any" => Self::Any,
             _ => return Err(PyValueError::new_err(format!("no field kind is called {name}"))),
         })
-    }
-
-    /// Whether `value` already has the type that the database gives back.
-    fn accepts(self, value: &Bound<'_, PyAny>, classes: &Classes) -> bool {
-        let py = value.py();
-        let is = |class: &Py<pyo3::types::PyType>| value.get_type().is(class.bind(py));
-        match self {
-            Self::Int => value.is_exact_instance_of::<PyInt>(),
-            Self::Text => value.is_exact_instance_of::<PyString>(),
-            Self::Bool => value.is_exact_instance_of::<PyBool>(),
-            Self::Float => value.is_exact_instance_of::<PyFloat>(),
-            Self::Decimal => is(&classes.decimal),
-            Self::DateTime => {
-                // A naive value is stored in the zone of the project: Django knows which.
-                is(&classes.datetime)
-                    && value.getattr(pyo3::intern!(py, "tzinfo")).is_ok_and(|zone| !zone.is_none())
-            }
-            Self::Date => is(&classes.date),
-            Self::Uuid => is(&classes.uuid),
-            Self::Json => true,
-            Self::Any => false,
-        }
     }
 }
 
@@ -117,18 +98,12 @@ impl Schema {
     /// Encodes the state that `values` hold: the known fields as a canonical JSON object.
     fn encode<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyBytes>> {
         let mut states = States::default();
-        states.encode(self, None, Some(values))?;
-        let mut out = Vec::new();
-        write_object(self, |index| states.after(index), &mut out);
-        Ok(PyBytes::new(values.py(), &out))
+        states.encode(self, Shape::Create, None, Some(values))?;
+        Ok(PyBytes::new(values.py(), &states.into_after()))
     }
 }
 
 impl Schema {
-    pub(crate) fn len(&self) -> usize {
-        self.fields.len()
-    }
-
     /// Whether a value of the field stays what it is as long as it is the same object.
     pub(crate) fn is_immutable(&self, index: usize) -> bool {
         self.fields.get(index).is_some_and(|field| !matches!(field.kind, Kind::Json | Kind::Any))
@@ -137,10 +112,6 @@ impl Schema {
     /// The places of the fields in the order of their names.
     pub(crate) fn order(&self) -> &[usize] {
         &self.order
-    }
-
-    pub(crate) fn name(&self, index: usize) -> &str {
-        self.fields.get(index).map_or("", |field| field.name.as_str())
     }
 
     /// The name of a field as a JSON string with the colon.
@@ -174,34 +145,73 @@ impl Schema {
 }
 
 impl Field {
+    /// Appends a value, normalised unless it already has the type that the database gives back.
     fn write(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
         if value.is_none() {
-            return write_value(out, value);
-        }
-        let classes = Classes::of(value.py())?;
-        if !self.kind.accepts(value, classes) {
-            let stored = self.normalise.bind(value.py()).call1((value,))?;
-            return write_value(out, &stored);
-        }
-        if self.kind == Kind::Json
-            && let Ok(frozen) = value.cast_exact::<PyBytes>()
-        {
-            out.extend_from_slice(frozen.as_bytes());
+            out.extend_from_slice(b"null");
             return Ok(Fidelity::Exact);
         }
-        match (self.kind, self.decimal_places) {
-            (Kind::Decimal, Some(places)) => self.write_decimal(value, places, out),
-            _ => write_value(out, value),
+        let py = value.py();
+        match self.kind {
+            Kind::Text => {
+                if let Ok(text) = value.cast_exact::<PyString>() {
+                    return Ok(write_text(out, text));
+                }
+            }
+            Kind::Int => {
+                if let Ok(number) = value.cast_exact::<PyInt>() {
+                    write_int(out, number)?;
+                    return Ok(Fidelity::Exact);
+                }
+            }
+            Kind::Decimal => {
+                if value.get_type().is(Classes::of(py)?.decimal.bind(py)) {
+                    return self.write_decimal(value, out);
+                }
+            }
+            Kind::DateTime => {
+                // A naive value is stored in the zone of the project: Django knows which.
+                if write_exact_datetime(out, value, Classes::of(py)?)? {
+                    return Ok(Fidelity::Exact);
+                }
+            }
+            Kind::Date => {
+                if write_exact_date(out, value, Classes::of(py)?)? {
+                    return Ok(Fidelity::Exact);
+                }
+            }
+            Kind::Uuid => {
+                if value.get_type().is(Classes::of(py)?.uuid.bind(py)) {
+                    write_uuid(out, value)?;
+                    return Ok(Fidelity::Exact);
+                }
+            }
+            Kind::Bool => {
+                if value.is_exact_instance_of::<PyBool>() {
+                    return write_value(out, value);
+                }
+            }
+            Kind::Float => {
+                if value.is_exact_instance_of::<PyFloat>() {
+                    return write_value(out, value);
+                }
+            }
+            Kind::Json => {
+                if let Ok(frozen) = value.cast_exact::<PyBytes>() {
+                    out.extend_from_slice(frozen.as_bytes());
+                    return Ok(Fidelity::Exact);
+                }
+                return write_value(out, value);
+            }
+            Kind::Any => {}
         }
+        let stored = self.normalise.bind(py).call1((value,))?;
+        write_value(out, &stored)
     }
 
-    /// Appends a decimal with exactly `places` digits behind the point, as the database keeps it.
-    fn write_decimal(
-        &self,
-        value: &Bound<'_, PyAny>,
-        places: usize,
-        out: &mut Vec<u8>,
-    ) -> PyResult<Fidelity> {
+    /// Appends a decimal with as many digits behind the point as the database keeps.
+    fn write_decimal(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
+        let Some(places) = self.decimal_places else { return write_value(out, value) };
         let text = value.str()?;
         let text = text.to_str()?;
         let digits = text.strip_prefix('-').unwrap_or(text);

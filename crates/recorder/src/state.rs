@@ -1,114 +1,11 @@
 //! The states of an object before and after a change, as the columns of its event.
 
-use std::ops::Range;
-
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use trailkeeper_event::{Column, RecordBuilder, write_json_string};
+use trailkeeper_event::{Column, RecordBuilder};
 
 use crate::schema::Schema;
 use crate::value::Fidelity;
-
-/// The encoded values of the states before and after a change.
-///
-/// A value that is the same Python object in both is encoded once.
-#[derive(Default)]
-pub(crate) struct States {
-    bytes: Vec<u8>,
-    fields: Vec<FieldStates>,
-}
-
-/// Where the values of one field stand; one that is not known has no place.
-#[derive(Clone, Default)]
-struct FieldStates {
-    before: Option<Range<usize>>,
-    after: Option<Range<usize>>,
-}
-
-impl States {
-    /// Encodes the states, each a tuple with one value for each field of `schema`, or `None` if nothing is known.
-    pub(crate) fn encode(
-        &mut self,
-        schema: &Schema,
-        before: Option<&Bound<'_, PyTuple>>,
-        after: Option<&Bound<'_, PyTuple>>,
-    ) -> PyResult<()> {
-        self.bytes.clear();
-        self.fields.clear();
-        for index in 0..schema.len() {
-            let old = before.map(|values| values.get_borrowed_item(index)).transpose()?;
-            let new = after.map(|values| values.get_borrowed_item(index)).transpose()?;
-            let is_same = matches!((&old, &new), (Some(old), Some(new)) if old.is(new));
-            let before = self.encode_value(schema, index, old.as_deref())?;
-            let after = if is_same && schema.is_immutable(index) {
-                before.clone()
-            } else {
-                self.encode_value(schema, index, new.as_deref())?
-            };
-            self.fields.push(FieldStates { before, after });
-        }
-        Ok(())
-    }
-
-    /// How many bytes the encoded values take.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn encode_value(
-        &mut self,
-        schema: &Schema,
-        index: usize,
-        value: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Option<Range<usize>>> {
-        let Some(value) = value else { return Ok(None) };
-        let start = self.bytes.len();
-        let fidelity = schema.write(index, value, &mut self.bytes)?;
-        Ok((fidelity == Fidelity::Exact).then_some(start..self.bytes.len()))
-    }
-
-    fn value(&self, range: Option<&Range<usize>>) -> Option<&[u8]> {
-        range.and_then(|range| self.bytes.get(range.clone()))
-    }
-
-    fn before(&self, index: usize) -> Option<&[u8]> {
-        self.value(self.fields.get(index)?.before.as_ref())
-    }
-
-    /// The value after the change, if it is known.
-    pub(crate) fn after(&self, index: usize) -> Option<&[u8]> {
-        self.value(self.fields.get(index)?.after.as_ref())
-    }
-
-    fn has_changed(&self, index: usize) -> bool {
-        let Some(field) = self.fields.get(index) else { return false };
-        field.before != field.after
-            && match (self.before(index), self.after(index)) {
-                (Some(before), Some(after)) => before != after,
-                _ => false,
-            }
-    }
-}
-
-/// Appends the fields of `schema` that `value` gives a value for as a canonical JSON object.
-pub(crate) fn write_object<'a>(
-    schema: &Schema,
-    value: impl Fn(usize) -> Option<&'a [u8]>,
-    out: &mut Vec<u8>,
-) {
-    out.push(b'{');
-    let mut is_first = true;
-    for &index in schema.order() {
-        let Some(value) = value(index) else { continue };
-        if !is_first {
-            out.push(b',');
-        }
-        is_first = false;
-        out.extend_from_slice(schema.key(index));
-        out.extend_from_slice(value);
-    }
-    out.push(b'}');
-}
 
 /// Which states an event has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,68 +18,160 @@ pub(crate) enum Shape {
     Delete,
 }
 
-/// What became of the fields.
-pub(crate) struct Change<'a> {
-    pub(crate) schema: &'a Schema,
-    pub(crate) shape: Shape,
-    pub(crate) states: &'a States,
+impl Shape {
+    /// The event's `action`.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    pub(crate) fn from_action(action: &str) -> Option<Self> {
+        [Self::Create, Self::Update, Self::Delete]
+            .into_iter()
+            .find(|shape| shape.action() == action)
+    }
 }
 
-impl Change<'_> {
-    fn is_unavailable(&self, index: usize) -> bool {
-        let (before, after) = (self.states.before(index), self.states.after(index));
-        match self.shape {
-            Shape::Create => after.is_none(),
-            Shape::Update => before.is_none() || after.is_none(),
-            Shape::Delete => before.is_none(),
+/// The columns that hold the states before and after a change, as canonical JSON.
+///
+/// Arrays and objects lack their closing bracket while they are built, and are empty if they have no member.
+#[derive(Default)]
+pub(crate) struct States {
+    changed: Vec<u8>,
+    before: Vec<u8>,
+    after: Vec<u8>,
+    unavailable: Vec<u8>,
+    /// The old value of a field that may have changed.
+    old: Vec<u8>,
+}
+
+impl States {
+    /// Encodes the states, each a tuple with one value for each field of `schema`, or `None` if nothing is known.
+    ///
+    /// In an update a value that is the same object in both is encoded once, unless it can change in place.
+    pub(crate) fn encode(
+        &mut self,
+        schema: &Schema,
+        shape: Shape,
+        before: Option<&Bound<'_, PyTuple>>,
+        after: Option<&Bound<'_, PyTuple>>,
+    ) -> PyResult<()> {
+        for buffer in [&mut self.changed, &mut self.before, &mut self.after, &mut self.unavailable]
+        {
+            buffer.clear();
         }
+        for &index in schema.order() {
+            let old = before.map(|values| values.get_borrowed_item(index)).transpose()?;
+            let new = after.map(|values| values.get_borrowed_item(index)).transpose()?;
+            let is_known = match shape {
+                Shape::Create => push_field(&mut self.after, schema, index, new.as_deref())?,
+                Shape::Delete => push_field(&mut self.before, schema, index, old.as_deref())?,
+                Shape::Update => {
+                    self.encode_update(schema, index, old.as_deref(), new.as_deref())?
+                }
+            };
+            if !is_known {
+                push_name(&mut self.unavailable, schema, index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes one field of an update; tells whether both its values are known.
+    fn encode_update(
+        &mut self,
+        schema: &Schema,
+        index: usize,
+        old: Option<&Bound<'_, PyAny>>,
+        new: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let start = self.after.len() + 1;
+        let is_known = push_field(&mut self.after, schema, index, new)?;
+        let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
+        if is_known && old.is(new) && schema.is_immutable(index) {
+            return Ok(true);
+        }
+        self.old.clear();
+        if !push_field(&mut self.old, schema, index, Some(old))? || !is_known {
+            return Ok(false);
+        }
+        // Behind a bracket or a comma both have the field's name and value.
+        let member = self.old.get(1..).unwrap_or_default();
+        if self.after.get(start..) != Some(member) {
+            push_name(&mut self.changed, schema, index);
+            self.before.push(if self.before.is_empty() { b'{' } else { b',' });
+            self.before.extend_from_slice(member);
+        }
+        Ok(true)
     }
 
     /// Whether all is known and nothing differs.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shape == Shape::Update
-            && (0..self.schema.len())
-                .all(|index| !self.states.has_changed(index) && !self.is_unavailable(index))
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.changed.is_empty() && self.unavailable.is_empty()
+    }
+
+    /// How many bytes the encoded values take.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.before.len() + self.after.len() + self.old.len()
+    }
+
+    /// The state after the change.
+    pub(crate) fn into_after(mut self) -> Vec<u8> {
+        close_object(&mut self.after);
+        self.after
     }
 
     /// Adds `changed`, `before`, `after` and `unavailable` to a record.
-    pub(crate) fn write(&self, scratch: &mut Vec<u8>, builder: &mut RecordBuilder) {
-        let states = self.states;
-        if self.shape == Shape::Update {
-            self.write_names(|index| states.has_changed(index), Column::Changed, scratch, builder);
+    pub(crate) fn write(&mut self, shape: Shape, builder: &mut RecordBuilder) {
+        if !self.changed.is_empty() {
+            self.changed.push(b']');
+            builder.text_bytes(Column::Changed, &self.changed);
         }
-        if self.shape != Shape::Create {
-            scratch.clear();
-            let is_delete = self.shape == Shape::Delete;
-            let wanted =
-                |index| states.before(index).filter(|_| is_delete || states.has_changed(index));
-            write_object(self.schema, wanted, scratch);
-            builder.text_bytes(Column::Before, scratch);
+        if shape != Shape::Create {
+            close_object(&mut self.before);
+            builder.text_bytes(Column::Before, &self.before);
         }
-        if self.shape != Shape::Delete {
-            scratch.clear();
-            write_object(self.schema, |index| states.after(index), scratch);
-            builder.text_bytes(Column::After, scratch);
+        if shape != Shape::Delete {
+            close_object(&mut self.after);
+            builder.text_bytes(Column::After, &self.after);
         }
-        self.write_names(|index| self.is_unavailable(index), Column::Unavailable, scratch, builder);
+        if !self.unavailable.is_empty() {
+            self.unavailable.push(b']');
+            builder.text_bytes(Column::Unavailable, &self.unavailable);
+        }
     }
+}
 
-    /// Adds the sorted names of the fields that `wants`, if there are any.
-    fn write_names(
-        &self,
-        wants: impl Fn(usize) -> bool,
-        column: Column,
-        scratch: &mut Vec<u8>,
-        builder: &mut RecordBuilder,
-    ) {
-        scratch.clear();
-        for &index in self.schema.order().iter().filter(|index| wants(**index)) {
-            scratch.push(if scratch.is_empty() { b'[' } else { b',' });
-            write_json_string(scratch, self.schema.name(index));
-        }
-        if !scratch.is_empty() {
-            scratch.push(b']');
-            builder.text_bytes(column, scratch);
-        }
+/// Appends a field's name and value to an object, or nothing if the value is not known; tells which.
+fn push_field(
+    object: &mut Vec<u8>,
+    schema: &Schema,
+    index: usize,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<bool> {
+    let Some(value) = value else { return Ok(false) };
+    let start = object.len();
+    object.push(if start == 0 { b'{' } else { b',' });
+    object.extend_from_slice(schema.key(index));
+    let is_known = schema.write(index, value, object)? == Fidelity::Exact;
+    if !is_known {
+        object.truncate(start);
     }
+    Ok(is_known)
+}
+
+fn push_name(array: &mut Vec<u8>, schema: &Schema, index: usize) {
+    array.push(if array.is_empty() { b'[' } else { b',' });
+    let key = schema.key(index);
+    array.extend_from_slice(key.strip_suffix(b":").unwrap_or(key));
+}
+
+fn close_object(object: &mut Vec<u8>) {
+    if object.is_empty() {
+        object.push(b'{');
+    }
+    object.push(b'}');
 }

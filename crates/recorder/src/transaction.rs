@@ -12,7 +12,7 @@ use crate::error::to_py;
 use crate::limit::SPILL_BYTES;
 use crate::recorder::Recorder;
 use crate::schema::Schema;
-use crate::state::{Change, Shape};
+use crate::state::Shape;
 use crate::value::{Fidelity, lossy_text, write_value};
 
 /// Collects encoded events; nothing is written before `prepare` or `complete`, unless it grows large.
@@ -61,39 +61,21 @@ impl Transaction {
         after: Option<&Bound<'_, PyTuple>>,
         database: &str,
     ) -> PyResult<bool> {
-        let shape = match action {
-            "create" => Shape::Create,
-            "update" => Shape::Update,
-            "delete" => Shape::Delete,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "{action} is not a change of an object"
-                )));
-            }
-        };
+        let shape = Shape::from_action(action).ok_or_else(|| {
+            PyValueError::new_err(format!("{action} is not a change of an object"))
+        })?;
         let object_id = object_id.map(|text| lossy_text(text).0);
-        let label = label.map(|text| lossy_text(text).0);
-        Encoder::with(|encoder| {
-            encoder.states.encode(schema, before, after)?;
-            let change = Change { schema, shape, states: &encoder.states };
-            if change.is_empty() {
-                return Ok(false);
-            }
-            encoder
-                .builder
-                .text(Column::Kind, "change")
-                .text(Column::Action, action)
-                .text(Column::Outcome, "success")
-                .int(Column::OccurredAt, SystemClock.now().0)
-                .text(Column::Database, database)
-                .text(Column::Model, &schema.model)
-                .optional_text(Column::ObjectId, object_id.as_deref())
-                .optional_text(Column::ObjectLabel, label.as_deref())
-                .extend(&context.items);
-            change.write(&mut encoder.scratch, &mut encoder.builder);
-            self.push(encoder)?;
-            Ok(true)
-        })
+        let change = Change {
+            schema,
+            context,
+            shape,
+            object_id: object_id.as_deref(),
+            label,
+            before,
+            after,
+            database,
+        };
+        self.push_change(&change)
     }
 
     /// Adds an event of any kind.
@@ -240,7 +222,45 @@ impl Transaction {
     }
 }
 
+/// The change of one object.
+struct Change<'a, 'py> {
+    schema: &'a Schema,
+    context: &'a Context,
+    shape: Shape,
+    object_id: Option<&'a str>,
+    label: Option<&'a Bound<'py, PyString>>,
+    before: Option<&'a Bound<'py, PyTuple>>,
+    after: Option<&'a Bound<'py, PyTuple>>,
+    database: &'a str,
+}
+
 impl Transaction {
+    /// Gives false, and adds nothing, for an update that changed nothing.
+    fn push_change(&mut self, change: &Change<'_, '_>) -> PyResult<bool> {
+        let label = change.label.map(|text| lossy_text(text).0);
+        Encoder::with(|encoder| {
+            let states = &mut encoder.states;
+            states.encode(change.schema, change.shape, change.before, change.after)?;
+            if change.shape == Shape::Update && states.is_unchanged() {
+                return Ok(false);
+            }
+            encoder
+                .builder
+                .text(Column::Kind, "change")
+                .text(Column::Action, change.shape.action())
+                .text(Column::Outcome, "success")
+                .int(Column::OccurredAt, SystemClock.now().0)
+                .text(Column::Database, change.database)
+                .text(Column::Model, &change.schema.model)
+                .optional_text(Column::ObjectId, change.object_id)
+                .optional_text(Column::ObjectLabel, label.as_deref())
+                .extend(&change.context.items);
+            states.write(change.shape, &mut encoder.builder);
+            self.push(encoder)?;
+            Ok(true)
+        })
+    }
+
     fn begin(&mut self) -> PyResult<TransactionId> {
         if let Some(id) = self.id {
             return Ok(id);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
@@ -121,7 +122,7 @@ fn write_instance(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> 
     if value.is_instance(classes.datetime.bind(py))? {
         write_datetime(out, value, classes)?;
     } else if value.is_instance(classes.date.bind(py))? {
-        write_date(out, value)?;
+        write_date(out, value, classes)?;
     } else if value.get_type().is(classes.uuid.bind(py)) {
         write_uuid(out, value)?;
     } else if value.is_instance(classes.decimal.bind(py))?
@@ -147,13 +148,13 @@ fn write_instance(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> 
     Ok(Fidelity::Exact)
 }
 
-fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>) -> Fidelity {
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>) -> Fidelity {
     let (text, fidelity) = lossy_text(text);
     write_json_string(out, &text);
     fidelity
 }
 
-fn write_int(out: &mut Vec<u8>, number: &Bound<'_, PyInt>) -> PyResult<()> {
+pub(crate) fn write_int(out: &mut Vec<u8>, number: &Bound<'_, PyInt>) -> PyResult<()> {
     if let Ok(small) = number.extract::<i64>() {
         write_json_i64(out, small);
     } else {
@@ -168,54 +169,168 @@ fn write_int(out: &mut Vec<u8>, number: &Bound<'_, PyInt>) -> PyResult<()> {
 fn write_datetime(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, classes: &Classes) -> PyResult<()> {
     let py = value.py();
     let zone = value.getattr(pyo3::intern!(py, "tzinfo"))?;
-    let utc = classes.utc.bind(py);
-    if zone.is_none() || zone.is(utc) {
-        return write_civil(out, value, !zone.is_none());
+    if zone.is_none() {
+        write_civil(out, &Civil::of(value, classes)?, false);
+        return Ok(());
     }
-    write_civil(out, &value.call_method1(pyo3::intern!(py, "astimezone"), (utc,))?, true)
+    write_aware(out, value, &zone, classes)
 }
 
-/// Appends the digits of a datetime, read one by one: quicker than its `isoformat`.
-fn write_civil(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, is_utc: bool) -> PyResult<()> {
-    let py = value.py();
-    let part = |name: &Bound<'_, PyString>| value.getattr(name)?.extract::<u32>();
-    let micros = part(pyo3::intern!(py, "microsecond"))?;
+/// Appends a datetime if it has exactly that class and a zone; tells whether it did.
+pub(crate) fn write_exact_datetime(
+    out: &mut Vec<u8>,
+    value: &Bound<'_, PyAny>,
+    classes: &Classes,
+) -> PyResult<bool> {
+    if !value.get_type().is(classes.datetime.bind(value.py())) {
+        return Ok(false);
+    }
+    let (civil, zone) = Civil::unpacked(value)?;
+    match zone {
+        Some(zone) if zone.is(classes.utc.bind(value.py())) => write_civil(out, &civil, true),
+        Some(zone) => write_aware(out, value, &zone, classes)?,
+        None => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn write_aware(
+    out: &mut Vec<u8>,
+    value: &Bound<'_, PyAny>,
+    zone: &Bound<'_, PyAny>,
+    classes: &Classes,
+) -> PyResult<()> {
+    let utc = classes.utc.bind(value.py());
+    let civil = if zone.is(utc) {
+        Civil::of(value, classes)?
+    } else {
+        let name = pyo3::intern!(value.py(), "astimezone");
+        Civil::of(&value.call_method1(name, (utc,))?, classes)?
+    };
+    write_civil(out, &civil, true);
+    Ok(())
+}
+
+/// What a calendar and a clock show.
+struct Civil {
+    year: u32,
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+    microsecond: u32,
+}
+
+impl Civil {
+    /// Of a datetime of any class.
+    fn of(value: &Bound<'_, PyAny>, classes: &Classes) -> PyResult<Self> {
+        let py = value.py();
+        if value.get_type().is(classes.datetime.bind(py)) {
+            return Ok(Self::unpacked(value)?.0);
+        }
+        Ok(Self {
+            year: value.getattr(pyo3::intern!(py, "year"))?.extract()?,
+            month: value.getattr(pyo3::intern!(py, "month"))?.extract()?,
+            day: value.getattr(pyo3::intern!(py, "day"))?.extract()?,
+            hour: value.getattr(pyo3::intern!(py, "hour"))?.extract()?,
+            minute: value.getattr(pyo3::intern!(py, "minute"))?.extract()?,
+            second: value.getattr(pyo3::intern!(py, "second"))?.extract()?,
+            microsecond: value.getattr(pyo3::intern!(py, "microsecond"))?.extract()?,
+        })
+    }
+
+    /// Of an exact datetime, and its zone, in one call: from the bytes in which it is pickled.
+    ///
+    /// They are year (2 bytes, big-endian), month, day, hour, minute, second, microsecond (3 bytes, big-endian), in every
+    /// Python since 2.3 (`datetime.__reduce__`, pickle protocol 2).
+    fn unpacked<'py>(value: &Bound<'py, PyAny>) -> PyResult<(Self, Option<Bound<'py, PyAny>>)> {
+        let state = pickled(value)?;
+        let packed = state.get_borrowed_item(0)?;
+        let &[high, low, month, day, hour, minute, second, micros @ ..] = bytes_of::<10>(&packed)?;
+        let civil = Self {
+            year: u32::from(high) << 8 | u32::from(low),
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            microsecond: u32::from_be_bytes([0, micros[0], micros[1], micros[2]]),
+        };
+        Ok((civil, state.get_item(1).ok()))
+    }
+}
+
+/// The arguments with which `value` is made anew, as pickle asks for them.
+fn pickled<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    let reduced = value.call_method0(pyo3::intern!(value.py(), "__reduce__"))?;
+    Ok(reduced.cast::<PyTuple>()?.get_item(1)?.cast_into::<PyTuple>()?)
+}
+
+fn bytes_of<'a, const LEN: usize>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8; LEN]> {
+    let bytes = value.cast::<PyBytes>()?.as_bytes();
+    bytes.try_into().map_err(|_| PyValueError::new_err("a datetime is pickled in an unknown way"))
+}
+
+fn write_civil(out: &mut Vec<u8>, civil: &Civil, is_utc: bool) {
     out.push(b'"');
-    push_day(out, value)?;
+    push_day(out, civil.year, civil.month, civil.day);
     out.push(b'T');
-    push_digits(out, part(pyo3::intern!(py, "hour"))?, 2);
+    push_digits(out, civil.hour.into(), 2);
     out.push(b':');
-    push_digits(out, part(pyo3::intern!(py, "minute"))?, 2);
+    push_digits(out, civil.minute.into(), 2);
     out.push(b':');
-    push_digits(out, part(pyo3::intern!(py, "second"))?, 2);
-    if micros != 0 {
+    push_digits(out, civil.second.into(), 2);
+    if civil.microsecond != 0 {
         out.push(b'.');
-        push_digits(out, micros, 6);
+        push_digits(out, civil.microsecond, 6);
     }
     if is_utc {
         out.push(b'Z');
     }
     out.push(b'"');
-    Ok(())
 }
 
-fn write_date(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Appends a date if it has exactly that class; tells whether it did.
+pub(crate) fn write_exact_date(
+    out: &mut Vec<u8>,
+    value: &Bound<'_, PyAny>,
+    classes: &Classes,
+) -> PyResult<bool> {
+    if !value.get_type().is(classes.date.bind(value.py())) {
+        return Ok(false);
+    }
+    let state = pickled(value)?;
+    let packed = state.get_borrowed_item(0)?;
+    let &[high, low, month, day] = bytes_of::<4>(&packed)?;
     out.push(b'"');
-    push_day(out, value)?;
+    push_day(out, u32::from(high) << 8 | u32::from(low), month, day);
     out.push(b'"');
-    Ok(())
+    Ok(true)
 }
 
-/// Appends year, month and day.
-fn push_day(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn write_date(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, classes: &Classes) -> PyResult<()> {
+    if write_exact_date(out, value, classes)? {
+        return Ok(());
+    }
     let py = value.py();
-    let part = |name: &Bound<'_, PyString>| value.getattr(name)?.extract::<u32>();
-    push_digits(out, part(pyo3::intern!(py, "year"))?, 4);
-    out.push(b'-');
-    push_digits(out, part(pyo3::intern!(py, "month"))?, 2);
-    out.push(b'-');
-    push_digits(out, part(pyo3::intern!(py, "day"))?, 2);
+    out.push(b'"');
+    push_day(
+        out,
+        value.getattr(pyo3::intern!(py, "year"))?.extract()?,
+        value.getattr(pyo3::intern!(py, "month"))?.extract()?,
+        value.getattr(pyo3::intern!(py, "day"))?.extract()?,
+    );
+    out.push(b'"');
     Ok(())
+}
+
+fn push_day(out: &mut Vec<u8>, year: u32, month: u8, day: u8) {
+    push_digits(out, year, 4);
+    out.push(b'-');
+    push_digits(out, month.into(), 2);
+    out.push(b'-');
+    push_digits(out, day.into(), 2);
 }
 
 /// Appends `number` with exactly `count` digits, at most 6.
@@ -257,7 +372,7 @@ fn write_duration(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// Appends a UUID in its usual form, from its number: quicker than its `__str__`, which is Python.
-fn write_uuid(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn write_uuid(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let number = value.getattr(pyo3::intern!(value.py(), "int"))?.extract::<u128>()?;
     out.push(b'"');

@@ -9,13 +9,23 @@ class ForkedError(RecorderError): ...
 
 def decode(record: bytes) -> dict[str, str | int]: ...
 def frozen(values: tuple[Any, ...], places: tuple[int, ...]) -> tuple[Any, ...]: ...
-def written(
-    first: tuple[Any, ...], values: list[tuple[Any, ...]]
-) -> tuple[tuple[Any, ...], bool]: ...
 
 @final
 class Context:
     def __new__(cls, items: dict[str, Any]) -> Context: ...
+
+@final
+class Layout:
+    def __new__(
+        cls,
+        attnames: tuple[str, ...],
+        key: int | None,
+        mutable: tuple[int, ...],
+        generated: tuple[int, ...],
+    ) -> Layout: ...
+    def written(
+        self, before: tuple[Any, ...] | None, key: Any, values: list[tuple[Any, ...]]
+    ) -> tuple[tuple[Any, ...], bool]: ...
 
 @final
 class Recorder:

@@ -42,7 +42,8 @@ def _open() -> Recorder:
 
 def begin() -> Transaction:
     """A new, empty transaction of this process's recorder."""
-    return Transaction(recorder())
+    current = _recorder
+    return Transaction(current if current is not None else _open())
 
 
 def prepare(transaction: Transaction, note: bytes) -> None:

@@ -6,6 +6,7 @@ import pickle
 import django
 import pytest
 from django.db import models
+from django.db.models.sql.compiler import SQLUpdateCompiler
 from tests.contract.spying import parameters, spy
 from tests.shop.models import Customer, Order, Tag
 
@@ -136,6 +137,37 @@ def test_its_values_are_those_of_update_fields(order, monkeypatch):
     order.save(update_fields=["notes"])
     ((field, _, value),) = calls[0].given["values"]
     assert (field.attname, value) == ("notes", "changed")
+
+
+@pytest.mark.parametrize("select_on_save", [False, True])
+@pytest.mark.parametrize("update_fields", [None, ["notes"]])
+def test_what_its_query_carries_reaches_the_compiler_and_no_other(
+    order, monkeypatch, select_on_save, update_fields
+):
+    do_update = models.Model._do_update
+
+    def marked(self, base_qs, *args, **kwargs):
+        base_qs.query.__dict__["_mark"] = self
+        return do_update(self, base_qs, *args, **kwargs)
+
+    seen = []
+    for name in ("execute_sql", "execute_returning_sql"):
+        if hasattr(SQLUpdateCompiler, name):
+            original = getattr(SQLUpdateCompiler, name)
+
+            def execute(self, *args, _original=original, **kwargs):
+                seen.append(self.query.__dict__.get("_mark"))
+                return _original(self, *args, **kwargs)
+
+            monkeypatch.setattr(SQLUpdateCompiler, name, execute)
+    monkeypatch.setattr(models.Model, "_do_update", marked)
+    monkeypatch.setattr(Order._meta, "select_on_save", select_on_save)
+    order.save(update_fields=update_fields)
+    assert seen
+    assert all(each is order for each in seen)
+    seen.clear()
+    Order.objects.update(notes="of all")
+    assert set(seen) == {None}
 
 
 def test_its_result_says_whether_there_was_a_row(order, monkeypatch):

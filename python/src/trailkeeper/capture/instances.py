@@ -17,7 +17,6 @@ from django.db import connections, models
 
 from trailkeeper._recorder import frozen
 from trailkeeper.capture.registry import tracker_of
-from trailkeeper.capture.transactions import capture_of
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["install", "known_values", "remember", "uninstall"]
 
 ATTRIBUTE: Final = "_trailkeeper_snapshot"
+
+#: Attribute of the query of an update by `Model.save()`: the instance, its key, and the fields with
+#: their values.
+SAVING: Final = "_trailkeeper_saving"
 
 #: A value that is not known.
 UNKNOWN: Final = ...
@@ -151,12 +154,9 @@ def _do_update(
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    capture = capture_of(connections[using])
-    capture.saving = (self, pk_val, values)
-    try:
-        return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)
-    finally:
-        capture.saving = None
+    # The query takes it along to its statement, through all copies that Django makes of it.
+    base_qs.query.__dict__[SAVING] = (self, pk_val, values)
+    return _originals["_do_update"](self, base_qs, using, pk_val, values, *args, **kwargs)
 
 
 _WRAPPERS: Final[dict[str, Any]] = {

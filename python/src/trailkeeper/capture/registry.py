@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.db import models
 
-from trailkeeper._recorder import Schema
+from trailkeeper._recorder import Layout, Schema
 from trailkeeper.capture.fields import is_mutable, is_secret, pattern_matches, spec_of
 from trailkeeper.conf import BOOKKEEPING, settings
 
@@ -52,8 +52,9 @@ class Tracker:
         mutable: places of the fields whose values can change in place.
         generated: places of the fields that the database computes.
         pk: places of the fields of the primary key.
-        is_key_first: whether the key is one field and the first, and no field is computed by the
-            database.
+        layout: where the values of the fields stand in a row.
+        is_plain_key: whether the key is one field and not a secret, so that its text is the
+            object's id.
         is_single: whether the table has all fields of the model, which may span several tables.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`).
@@ -68,7 +69,8 @@ class Tracker:
     mutable: tuple[int, ...]
     generated: tuple[int, ...]
     pk: tuple[int, ...]
-    is_key_first: bool
+    layout: Layout
+    is_plain_key: bool
     is_single: bool
     has_secret_pk: bool
     has_label: bool
@@ -173,18 +175,21 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     generated = tuple(
         place for place, field in enumerate(fields) if getattr(field, "generated", False)
     )
+    mutable = tuple(place for place, field in enumerate(fields) if is_mutable(field))
+    has_secret_pk = any(is_secret(field) for field in pk_fields)
     return Tracker(
         model=model,
         label=meta.label_lower,
         schema=schema,
         attnames=attnames,
         index=index,
-        mutable=tuple(place for place, field in enumerate(fields) if is_mutable(field)),
+        mutable=mutable,
         generated=generated,
         pk=pk,
-        is_key_first=pk == (0,) and not generated,
+        layout=Layout(attnames, pk[0] if len(pk) == 1 else None, mutable, generated),
+        is_plain_key=len(pk) == 1 and not has_secret_pk,
         is_single=len(meta.concrete_fields) == len(fields),
-        has_secret_pk=any(is_secret(field) for field in pk_fields),
+        has_secret_pk=has_secret_pk,
         has_label=model.__str__ is not models.Model.__str__,
         link=_link_of(model),
     )

@@ -17,7 +17,7 @@ from trailkeeper.failure import losses, report, report_mark
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
 
-__all__ = ["look", "run"]
+__all__ = ["follow", "join", "look", "run"]
 
 T = TypeVar("T")
 
@@ -74,14 +74,56 @@ def run(
         RecordingError: if the events cannot be recorded and `ON_FAILURE` is `"raise"`.
     """
     if not capture.is_autocommit():
-        result = execute()
-        if has_effect(result):
-            try:
-                confirm(result, capture.open())
-            except Exception as error:
-                report(error, events=1, doing=doing)
-        return result
+        return join(capture, execute, confirm=confirm, has_effect=has_effect, doing=doing)
     prepared = _prepare(capture, intend, doing)
+    return follow(
+        prepared,
+        execute,
+        confirm=None if intent_is_exact else confirm,
+        has_effect=has_effect,
+        doing=doing,
+    )
+
+
+def join(
+    capture: Capture,
+    execute: Callable[[], Any],
+    *,
+    confirm: Callable[[Any, Transaction], None],
+    has_effect: Callable[[Any], bool],
+    doing: str,
+) -> Any:
+    """Executes a statement in a transaction, whose events those of the statement join.
+
+    The arguments and the result are those of `run`.
+    """
+    result = execute()
+    if has_effect(result):
+        try:
+            confirm(result, capture.open())
+        except Exception as error:
+            report(error, events=1, doing=doing)
+    return result
+
+
+def follow(
+    prepared: Transaction | None,
+    execute: Callable[[], Any],
+    *,
+    confirm: Callable[[Any, Transaction], None] | None,
+    has_effect: Callable[[Any], bool],
+    doing: str,
+) -> Any:
+    """Executes a statement in autocommit and marks what became of it.
+
+    Args:
+        prepared: what it is meant to do, written as prepared; None if that failed.
+        execute, has_effect, doing: those of `run`.
+        confirm: that of `run`; None if the events are those prepared.
+
+    Returns:
+        What `execute` gave.
+    """
     try:
         result = execute()
     except BaseException as error:
@@ -94,7 +136,7 @@ def run(
         if not has_effect(result):
             prepared.abort()
         else:
-            if not intent_is_exact:
+            if confirm is not None:
                 confirm(result, prepared)
             prepared.commit()
     except Exception as error:

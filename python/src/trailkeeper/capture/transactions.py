@@ -68,7 +68,6 @@ class Capture:
         "generation",
         "in_commit",
         "note",
-        "saving",
         "scope",
         "stack",
         "transaction",
@@ -88,8 +87,6 @@ class Capture:
         self.in_commit = False
         #: The compiler whose update is being recorded: it may call another of its own methods.
         self.updating: Any = None
-        #: The instance that `Model.save()` is writing now: instance, key, values.
-        self.saving: tuple[Any, Any, Any] | None = None
 
     def is_autocommit(self) -> bool:
         """Whether the next statement is its own transaction."""
@@ -219,7 +216,6 @@ class Capture:
     def _leave(self) -> None:
         self.scope = None
         self.stack.clear()
-        self.saving = None
 
     def _drop(self) -> None:
         transaction, self.transaction = self.transaction, None

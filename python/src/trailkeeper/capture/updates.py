@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.sql.constants import NO_RESULTS
 
 from trailkeeper.capture import rows, saves, statement
-from trailkeeper.capture.instances import UNKNOWN
+from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
 
@@ -28,18 +28,15 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
         return execute()
     outer, capture.updating = capture.updating, compiler
     try:
-        return _record(compiler, tracker, capture, execute)
+        query = compiler.query
+        saving = query.__dict__.get(SAVING)
+        if saving is not None:
+            return saves.record(compiler, tracker, capture, execute, saving)
+        if not query.values:
+            return execute()
+        return _update(compiler, tracker, capture, execute)
     finally:
         capture.updating = outer
-
-
-def _record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
-    saving, capture.saving = capture.saving, None
-    if saving is not None:
-        return saves.record(compiler, tracker, capture, execute, saving)
-    if not compiler.query.values:
-        return execute()
-    return _update(compiler, tracker, capture, execute)
 
 
 def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
