@@ -321,3 +321,17 @@ def test_a_value_that_cannot_be_encoded_costs_itself_and_no_write(recorded, monk
     assert event["unavailable"] == ["options"]
     order.refresh_from_db()
     assert order.options == {"x": "something"}
+
+
+def test_the_label_of_a_new_object_has_its_key(recorded, monkeypatch):
+    monkeypatch.setattr(Customer, "__str__", lambda self: f"customer {self.pk}")
+    customer = Customer.objects.create(name="Ada")
+    assert recorded()[-1]["object_label"] == f"customer {customer.pk}"
+
+
+def test_a_label_that_fails_is_logged_once_a_minute(recorded, monkeypatch, caplog):
+    monkeypatch.setattr(Customer, "__str__", lambda self: 1 / 0)
+    for name in ("Ada", "Bob"):
+        Customer.objects.create(name=name)
+    assert len(recorded()) == 2
+    assert len([r for r in caplog.records if "could not label" in r.message]) == 1

@@ -37,7 +37,7 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
             current_context(),
             "create",
             object_id_of(tracker, state),
-            label_of(instance, tracker, capture.connection),
+            _label_of(instance, tracker, state, capture),
             None,
             tuple(state),
             alias,
@@ -67,6 +67,23 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
         has_effect=lambda _: True,
         doing=f"record the creation of a {tracker.label}",
     )
+
+
+def _label_of(
+    instance: Any, tracker: Tracker, state: Sequence[Any], capture: Capture
+) -> str | None:
+    """How the instance shows itself with its key; None as long as that is not known."""
+    if any(state[place] is UNKNOWN for place in tracker.pk):
+        return None
+    attributes = instance.__dict__
+    names = [tracker.attnames[place] for place in tracker.pk]
+    missing = [name for name in names if attributes.get(name) is None]
+    # Django sets what the database gave as soon as the statement is done: too late for the event.
+    attributes.update({name: state[tracker.index[name]] for name in missing})
+    try:
+        return label_of(instance, tracker, capture.connection)
+    finally:
+        attributes.update(dict.fromkeys(missing))
 
 
 def _meant(instance: Any, tracker: Tracker) -> list[Any]:

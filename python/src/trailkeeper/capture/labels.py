@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 
 from trailkeeper.capture.registry import object_id_of, tracker_of
-from trailkeeper.failure import logger
+from trailkeeper.failure import is_news, logger
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -39,7 +39,8 @@ def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper)
     except _QueryRefused:
         return None
     except Exception as error:
-        logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
+        if is_news((tracker.label, type(error))):
+            logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
         return None
     finally:
         overrides.pop("cursor", None)
