@@ -7,6 +7,7 @@
 //! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
 //! - `Layout` knows where their values stand in rows.
+//! - `Loader` notes what instances are loaded with.
 //! - `Context` holds the items that many events share.
 //! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's
@@ -19,6 +20,7 @@ mod context;
 mod encoder;
 mod error;
 mod limit;
+mod load;
 mod mask;
 mod recorder;
 mod row;
@@ -34,6 +36,7 @@ use pyo3::prelude::*;
 fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<context::Context>()?;
+    module.add_class::<load::Loader>()?;
     module.add_class::<row::Layout>()?;
     module.add_class::<recorder::Recorder>()?;
     module.add_class::<schema::Schema>()?;

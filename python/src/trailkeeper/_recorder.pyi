@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, final
 
 class RecorderError(Exception): ...
@@ -26,6 +26,18 @@ class Layout:
     def written(
         self, before: tuple[Any, ...] | None, key: Any, values: list[tuple[Any, ...]]
     ) -> tuple[tuple[Any, ...], bool]: ...
+
+@final
+class Loader:
+    def __new__(
+        cls,
+        original: Callable[..., Any],
+        plans: dict[type[Any], Layout | None],
+        plan: Callable[[type[Any]], None],
+        partly: Callable[[Any, Sequence[str], Sequence[Any]], None],
+        attribute: str,
+    ) -> Loader: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
 class Recorder:

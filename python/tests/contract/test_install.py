@@ -5,6 +5,7 @@ import contextlib
 import pytest
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.deletion import Collector
 from django.db.models.sql.compiler import (
     SQLCompiler,
     SQLDeleteCompiler,
@@ -14,11 +15,12 @@ from django.db.models.sql.compiler import (
 from tests.shop.models import Tag
 
 from trailkeeper import capture
-from trailkeeper.capture import compilers, instances, transactions
+from trailkeeper.capture import compilers, deletes, instances, transactions
 
 PLACES = {
     transactions: {(BaseDatabaseWrapper, name) for name in transactions._WRAPPERS},
-    instances: {(models.Model, name) for name in instances._WRAPPERS},
+    instances: {(models.Model, name) for name in ("from_db", *instances._WRAPPERS)},
+    deletes: {(Collector, "delete")},
     compilers: {
         (SQLInsertCompiler, "execute_sql"),
         (SQLUpdateCompiler, "execute_sql"),
@@ -32,6 +34,7 @@ PLACES = {
 }
 CLASSES = [
     BaseDatabaseWrapper,
+    Collector,
     models.Model,
     SQLCompiler,
     SQLInsertCompiler,

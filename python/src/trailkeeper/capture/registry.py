@@ -18,7 +18,7 @@ from trailkeeper._recorder import Layout, Schema
 from trailkeeper.capture.fields import is_mutable, is_secret, pattern_matches, spec_of
 from trailkeeper.conf import BOOKKEEPING, settings
 
-__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "plan_of", "tracker_of", "why"]
+__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "plan_of", "plans", "tracker_of", "why"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,9 @@ class Tracker:
         converted = {place: fields[place].to_python(row[place]) for place in self.pk}
         return self.key_of([converted.get(place) for place in range(len(row))])
 
+
+#: How instances of each model are loaded, as far as they have been; None if it is not tracked.
+plans: dict[type[models.Model], Layout | None] = {}
 
 _trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
 
@@ -173,6 +176,7 @@ def mask_key() -> bytes:
 def reset() -> None:
     """Forgets all trackers: settings or models have changed."""
     _trackers.clear()
+    plans.clear()
 
 
 def _scalar(value: Any) -> Any:
