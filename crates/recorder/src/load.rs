@@ -104,33 +104,35 @@ impl Loader {
 
 /// A copy of a value of JSON that shares nothing that can change in place; None for anything else.
 fn copied<'py>(value: &Bound<'py, PyAny>, depth: usize) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = value.py();
-    if value.is_none()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyBool>()
-        || value.is_exact_instance_of::<PyFloat>()
-    {
+    if is_scalar(value) {
         return Ok(Some(value.clone()));
     }
     if depth > MAX_DEPTH {
         return Ok(None);
     }
     if let Ok(object) = value.cast_exact::<PyDict>() {
-        let copy = PyDict::new(py);
-        for (key, member) in object {
+        let copy = object.copy()?;
+        for (key, member) in object.iter().filter(|(_, member)| !is_scalar(member)) {
             let Some(member) = copied(&member, depth + 1)? else { return Ok(None) };
             copy.set_item(key, member)?;
         }
         return Ok(Some(copy.into_any()));
     }
     if let Ok(list) = value.cast_exact::<PyList>() {
-        let copy = PyList::empty(py);
-        for member in list {
+        let copy = list.get_slice(0, list.len());
+        for (place, member) in list.iter().enumerate().filter(|(_, member)| !is_scalar(member)) {
             let Some(member) = copied(&member, depth + 1)? else { return Ok(None) };
-            copy.append(member)?;
+            copy.set_item(place, member)?;
         }
         return Ok(Some(copy.into_any()));
     }
     Ok(None)
+}
+
+fn is_scalar(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyFloat>()
 }
