@@ -1,0 +1,67 @@
+//! A text, from its bytes to what it writes.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::Token;
+
+use crate::grammar::Target;
+use crate::keyword::{has_more, is_writing, skip_blank};
+use crate::text::{Spaced, shown, squeeze, statements, tokens_of};
+use crate::vendor::Vendor;
+use crate::write::{Finding, Write};
+use crate::{grammar, head};
+
+/// How many bytes of a text are read.
+pub const TEXT_LIMIT: usize = 256 << 10;
+
+/// What `sql` writes; None if it does not write, as far as a text can tell.
+///
+/// `has_parameters` says whether the driver replaces `%s` and `%%` in it.
+pub fn examine(sql: &str, vendor: Vendor, has_parameters: bool) -> Option<Finding> {
+    let (read, unread) = sql.split_at(sql.floor_char_boundary(TEXT_LIMIT));
+    let (tokens, is_whole) = tokens_of(read, vendor, has_parameters);
+    let is_whole = is_whole && unread.is_empty();
+    let tokens = squeeze(tokens);
+    let all = statements(&tokens);
+    let writing: Vec<&[Spaced]> =
+        all.iter().copied().filter(|statement| starts_writing(statement)).collect();
+    let mut found: Vec<Target> = Vec::new();
+    if !writing.is_empty() {
+        for (statement, parsed) in writing.iter().zip(grammar::writes_of(&writing, vendor)) {
+            found.extend(parsed.unwrap_or_else(|| by_head(statement, vendor)));
+        }
+    }
+    if !is_whole
+        && has_more(if unread.is_empty() { skip_blank(sql.as_bytes()) } else { unread.as_bytes() })
+    {
+        found.push(Target { verb: "unknown", table: None, is_outermost: false });
+    }
+    let is_alone = all.len() == 1 && found.len() == 1;
+    // SQLite counts the rows as they are read.
+    let is_counted_late =
+        vendor == Vendor::Sqlite && tokens.iter().any(|word| word.is_any(&[Keyword::RETURNING]));
+    let mut writes: Vec<Write> = Vec::new();
+    for Target { verb, table, is_outermost } in found {
+        if !writes.iter().any(|known| known.verb == verb && known.table == table) {
+            let is_counted = is_alone && is_outermost && !is_counted_late;
+            writes.push(Write { verb, table, is_counted });
+        }
+    }
+    (!writes.is_empty()).then(|| Finding { writes, text: shown(&tokens, is_whole) })
+}
+
+/// Whether the first word of `statement`, behind parentheses, is that of a write.
+fn starts_writing(statement: &[Spaced]) -> bool {
+    statement
+        .iter()
+        .find(|found| found.token != Token::LParen)
+        .and_then(Spaced::bare)
+        .is_some_and(|word| is_writing(word.value.as_bytes()))
+}
+
+fn by_head(statement: &[Spaced], vendor: Vendor) -> Vec<Target> {
+    let is_alone = |verb| !matches!(verb, "truncate" | "call" | "do" | "execute" | "unknown");
+    head::writes_of(statement, vendor)
+        .into_iter()
+        .map(|(verb, table)| Target { verb, table, is_outermost: is_alone(verb) })
+        .collect()
+}
