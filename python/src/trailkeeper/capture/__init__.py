@@ -1,13 +1,13 @@
 """Recording what the application writes.
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
-and rollbacks, `instances` what instances were loaded with, `compilers` the statements. `install()`
-puts all of them in place.
+and rollbacks, `instances` what instances were loaded with, `compilers` the statements of the
+ORM, `cursors` those that pass it by. `install()` puts all of them in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, instances, transactions
+from trailkeeper.capture import compilers, cursors, instances, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -17,10 +17,12 @@ def install() -> None:
     transactions.install()
     instances.install()
     compilers.install()
+    cursors.install()
 
 
 def uninstall() -> None:
     """Puts all that was wrapped back as Django has it."""
+    cursors.uninstall()
     compilers.uninstall()
     instances.uninstall()
     transactions.uninstall()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 
-from trailkeeper.capture import deletes, inserts, updates
+from trailkeeper.capture import cursors, deletes, inserts, updates
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
 from trailkeeper.failure import report
@@ -37,7 +37,7 @@ def _wrap(
     name: str,
     record: Callable[[Any, Tracker, Capture, partial[Any]], Any],
 ) -> None:
-    original = getattr(compiler_class, name)
+    original = cursors.compiled(getattr(compiler_class, name))
     _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
 
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
