@@ -39,8 +39,9 @@ fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
     module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::control_of, module)?)?;
     module.add_function(wrap_pyfunction!(sql::examine, module)?)?;
-    module.add_function(wrap_pyfunction!(sql::may_write, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::look, module)?)?;
     module.add_function(wrap_pyfunction!(row::written, module)?)?;
     module.add("RecorderError", py.get_type::<error::RecorderError>())?;
     module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;

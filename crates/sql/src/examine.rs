@@ -3,36 +3,29 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
+use crate::control::Control;
 use crate::grammar::Target;
 use crate::keyword::{has_more, is_writing, skip_blank};
 use crate::text::{Spaced, shown, squeeze, statements, tokens_of};
 use crate::vendor::Vendor;
 use crate::write::{Finding, Write};
-use crate::{grammar, head};
+use crate::{control, grammar, head};
 
 /// How many bytes of a text are read.
-pub const TEXT_LIMIT: usize = 256 << 10;
+pub const TEXT_LIMIT: usize = 64 << 10;
 
 /// What `sql` writes; None if it does not write, as far as a text can tell.
 ///
 /// `has_parameters` says whether the driver replaces `%s` and `%%` in it.
 pub fn examine(sql: &str, vendor: Vendor, has_parameters: bool) -> Option<Finding> {
     let (read, unread) = sql.split_at(sql.floor_char_boundary(TEXT_LIMIT));
-    let (tokens, is_whole) = tokens_of(read, vendor, has_parameters);
+    let (mut tokens, is_whole) = tokens_of(read, vendor, has_parameters);
     let is_whole = is_whole && unread.is_empty();
-    let tokens = squeeze(tokens);
+    squeeze(&mut tokens);
     let all = statements(&tokens);
-    let writing: Vec<&[Spaced]> =
-        all.iter().copied().filter(|statement| starts_writing(statement)).collect();
-    let mut found: Vec<Target> = Vec::new();
-    if !writing.is_empty() {
-        for (statement, parsed) in writing.iter().zip(grammar::writes_of(&writing, vendor)) {
-            found.extend(parsed.unwrap_or_else(|| by_head(statement, vendor)));
-        }
-    }
-    if !is_whole
-        && has_more(if unread.is_empty() { skip_blank(sql.as_bytes()) } else { unread.as_bytes() })
-    {
+    let (mut found, leaves_open) = targets(&all, vendor);
+    let rest = if unread.is_empty() { skip_blank(sql.as_bytes()) } else { unread.as_bytes() };
+    if !is_whole && has_more(rest) {
         found.push(Target { verb: "unknown", table: None, is_outermost: false });
     }
     let is_alone = all.len() == 1 && found.len() == 1;
@@ -46,7 +39,43 @@ pub fn examine(sql: &str, vendor: Vendor, has_parameters: bool) -> Option<Findin
             writes.push(Write { verb, table, is_counted });
         }
     }
-    (!writes.is_empty()).then(|| Finding { writes, text: shown(&tokens, is_whole) })
+    let text = || shown(&tokens, is_whole);
+    (!writes.is_empty()).then(|| Finding { writes, text: text(), leaves_open })
+}
+
+/// What `statements` write and do not take back, and whether they end inside a transaction they have begun.
+fn targets(statements: &[&[Spaced]], vendor: Vendor) -> (Vec<Target>, bool) {
+    let writing: Vec<&[Spaced]> =
+        statements.iter().copied().filter(|statement| starts_writing(statement)).collect();
+    let mut parsed =
+        if writing.is_empty() { Vec::new() } else { grammar::writes_of(&writing, vendor) }
+            .into_iter();
+    let mut found = Vec::new();
+    // How many of them no ROLLBACK takes back any more.
+    let mut settled = 0;
+    let mut is_open = false;
+    for statement in statements {
+        match control::of_statement(statement) {
+            Some(Control::Begin) => {
+                is_open = true;
+                if vendor == Vendor::Sqlite {
+                    // What stands before was committed by itself; elsewhere it joins.
+                    settled = found.len();
+                }
+            }
+            Some(Control::Commit) => (settled, is_open) = (found.len(), false),
+            Some(Control::Rollback) => {
+                found.truncate(settled);
+                is_open = false;
+            }
+            _ if starts_writing(statement) => {
+                let targets = parsed.next().flatten();
+                found.extend(targets.unwrap_or_else(|| by_head(statement, vendor)));
+            }
+            _ => {}
+        }
+    }
+    (found, is_open)
 }
 
 /// Whether the first word of `statement`, behind parentheses, is that of a write.

@@ -6,18 +6,36 @@ const WRITING: [&str; 17] = [
     "INSERT", "LOAD", "MERGE", "REPLACE", "TRUNCATE", "UPDATE", "WITH",
 ];
 
-/// Whether `sql` may write rows: false only for a text that certainly does not, by its first words.
+/// First words of statements that begin and end transactions.
+const CONTROLLING: [&str; 8] =
+    ["ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"];
+
+/// What the first word of a text tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It writes no rows: it reads, or changes the schema.
+    Reads,
+    /// It may write rows.
+    MayWrite,
+    /// It is one statement that begins or ends a transaction or a savepoint.
+    Controls,
+}
+
+/// Looks at the first word of `sql`.
 ///
-/// Schema and transaction statements write no rows; nor does a SELECT, as far as a text can tell.
-pub fn may_write(sql: &str) -> bool {
+/// A SELECT writes nothing, as far as a text can tell.
+pub fn look(sql: &str) -> Look {
     let rest = skip_blank(sql.as_bytes());
-    if rest.starts_with(b"/*!") {
-        // MySQL executes it.
-        return true;
-    }
     let len = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
     let word = rest.get(..len).unwrap_or_default();
-    is_writing(word) || has_more(rest)
+    // MySQL executes a comment that starts with an exclamation mark.
+    if is_writing(word) || rest.starts_with(b"/*!") || has_more(rest) {
+        Look::MayWrite
+    } else if is_any(&CONTROLLING, word) {
+        Look::Controls
+    } else {
+        Look::Reads
+    }
 }
 
 /// Whether a semicolon in `bytes` has something behind it.
@@ -34,7 +52,11 @@ pub(crate) fn has_more(bytes: &[u8]) -> bool {
 
 /// Whether a statement that starts with `word` may write rows.
 pub(crate) fn is_writing(word: &[u8]) -> bool {
-    WRITING.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+    is_any(&WRITING, word)
+}
+
+fn is_any(known: &[&str], word: &[u8]) -> bool {
+    known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
 /// `bytes` without leading space, comments, parentheses and semicolons.
@@ -80,8 +102,6 @@ mod tests {
             "/* a;b UPDATE */ SELECT 1",
             "/**/SELECT 1",
             "# UPDATE\nSELECT 1",
-            "SAVEPOINT \"s1\"",
-            "BEGIN",
             "CREATE TABLE a (b int)",
             "ALTER TABLE a ADD b int",
             "PRAGMA foreign_keys",
@@ -90,7 +110,7 @@ mod tests {
             "/* open",
             "WITHOUT",
         ] {
-            assert!(!may_write(sql), "{sql}");
+            assert_eq!(look(sql), Look::Reads, "{sql}");
         }
     }
 
@@ -110,7 +130,15 @@ mod tests {
             "DO $$ BEGIN END $$",
             "TRUNCATE a",
         ] {
-            assert!(may_write(sql), "{sql}");
+            assert_eq!(look(sql), Look::MayWrite, "{sql}");
         }
+    }
+
+    #[test]
+    fn transaction_control_is_told_apart() {
+        for sql in ["BEGIN", "commit;", "/* x */ ROLLBACK TO a", "SAVEPOINT \"s1\""] {
+            assert_eq!(look(sql), Look::Controls, "{sql}");
+        }
+        assert_eq!(look("BEGIN; DELETE FROM a"), Look::MayWrite);
     }
 }

@@ -1,8 +1,8 @@
 //! What a text of SQL writes: verb and table of each writing statement, and the text without its literals.
 //!
 //! Raw SQL passes no compiler that knows the model, so its text is all there is
-//! to tell from. [`may_write`] looks at the first word of each statement and
-//! costs some nanoseconds: reads end there. [`examine`] parses the rest with
+//! to tell from. [`look`] takes the first word and costs some nanoseconds: reads end
+//! there. [`examine`] parses the rest with
 //! `sqlparser`. What its grammar refuses is told by the statement's first words,
 //! which name the table of all but the nested statements; what these do not name
 //! has no table.
@@ -29,9 +29,9 @@
 //! # Example
 //!
 //! ```
-//! use trailkeeper_sql::{Vendor, examine, may_write};
+//! use trailkeeper_sql::{Look, Vendor, examine, look};
 //!
-//! assert!(!may_write("SELECT 1"));
+//! assert_eq!(look("SELECT 1"), Look::Reads);
 //! let sql = "UPDATE billing_invoice SET total = 12 WHERE number = 'F-7'";
 //! let found = examine(sql, Vendor::PostgreSql, false).expect("it writes");
 //! assert_eq!(found.text, "UPDATE billing_invoice SET total = ? WHERE number = ?");
@@ -39,6 +39,7 @@
 //! assert_eq!((found.writes[0].verb, table.name.as_str()), ("update", "billing_invoice"));
 //! ```
 
+mod control;
 mod examine;
 mod grammar;
 mod head;
@@ -47,7 +48,8 @@ mod text;
 mod vendor;
 mod write;
 
+pub use control::{Control, control_of};
 pub use examine::{TEXT_LIMIT, examine};
-pub use keyword::may_write;
+pub use keyword::{Look, look};
 pub use vendor::Vendor;
 pub use write::{Finding, Table, Write};

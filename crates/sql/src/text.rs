@@ -1,6 +1,7 @@
 //! From a text to its tokens, and from these to the text without literals.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
@@ -21,12 +22,17 @@ pub(crate) struct Spaced {
 }
 
 impl Spaced {
-    /// The token as a word without quotes.
-    pub(crate) fn bare(&self) -> Option<&Word> {
+    /// The token as a word.
+    pub(crate) fn word(&self) -> Option<&Word> {
         match &self.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word),
+            Token::Word(word) => Some(word),
             _ => None,
         }
+    }
+
+    /// The token as a word without quotes.
+    pub(crate) fn bare(&self) -> Option<&Word> {
+        self.word().filter(|word| word.quote_style.is_none())
     }
 
     /// Whether it is one of `keywords`, without quotes.
@@ -83,40 +89,37 @@ fn with_placeholders(sql: &str, vendor: Vendor) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `tokens` with one row of each VALUES and one value of each IN.
+/// Leaves one row of each VALUES and one value of each IN.
 ///
 /// A long text is mostly these, and neither tells which table is written.
-pub(crate) fn squeeze(tokens: Vec<Spaced>) -> Vec<Spaced> {
-    let mut out: Vec<Spaced> = Vec::with_capacity(tokens.len().min(256));
-    let mut at = 0;
-    while let Some(token) = tokens.get(at) {
-        let is_list = matches!(tokens.get(at + 1), Some(next) if next.token == Token::LParen);
-        out.push(token.clone());
-        at += 1;
-        if !is_list {
-            continue;
-        }
-        if token.is_any(&[Keyword::VALUES, Keyword::VALUE]) {
-            let Some(end) = end_of_group(&tokens, at) else { continue };
-            out.extend(tokens.get(at..end).unwrap_or_default().iter().cloned());
-            at = end;
-            while matches!(tokens.get(at), Some(comma) if comma.token == Token::Comma) {
-                let Some(end) = end_of_group(&tokens, at + 1) else { break };
-                at = end;
-            }
-        } else if token.is_any(&[Keyword::IN])
-            && let Some(end) = end_of_group(&tokens, at)
-            && let Some(values) = tokens.get(at + 1..end - 1)
-            && values.iter().all(is_in_list)
-        {
-            out.extend(tokens.get(at..at + 2).unwrap_or_default().iter().cloned());
-            at = end - 1;
-            if values.is_empty() {
-                at = end;
-            }
-        }
+pub(crate) fn squeeze(tokens: &mut Vec<Spaced>) {
+    let mut is_kept = vec![true; tokens.len()];
+    for (place, token) in tokens.iter().enumerate() {
+        let Some(repeated) = repetition(tokens, place, token) else { continue };
+        is_kept.get_mut(repeated).into_iter().flatten().for_each(|kept| *kept = false);
     }
-    out
+    let mut kept = is_kept.into_iter();
+    tokens.retain(|_| kept.next().unwrap_or(true));
+}
+
+/// Where the rows or values behind the first one stand, if `token` starts a list of them.
+fn repetition(tokens: &[Spaced], place: usize, token: &Spaced) -> Option<Range<usize>> {
+    let start = place + 1;
+    if token.is_any(&[Keyword::VALUES, Keyword::VALUE]) {
+        let first = end_of_group(tokens, start)?;
+        let mut end = first;
+        while tokens.get(end).is_some_and(|comma| comma.token == Token::Comma) {
+            let Some(next) = end_of_group(tokens, end + 1) else { break };
+            end = next;
+        }
+        Some(first..end)
+    } else if token.is_any(&[Keyword::IN]) {
+        let end = end_of_group(tokens, start)?;
+        let values = tokens.get(start + 1..end - 1)?;
+        values.iter().all(is_in_list).then_some(start + 2..end - 1)
+    } else {
+        None
+    }
 }
 
 /// The place behind the parenthesis that closes the one at `start`.
@@ -235,8 +238,9 @@ mod tests {
     use super::*;
 
     fn text_of(sql: &str, vendor: Vendor) -> String {
-        let (tokens, is_whole) = tokens_of(sql, vendor, true);
-        shown(&squeeze(tokens), is_whole)
+        let (mut tokens, is_whole) = tokens_of(sql, vendor, true);
+        squeeze(&mut tokens);
+        shown(&tokens, is_whole)
     }
 
     #[test]

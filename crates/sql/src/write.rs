@@ -11,6 +11,8 @@ pub struct Finding {
     pub writes: Vec<Write>,
     /// The text without literals and comments, cut to a bounded length.
     pub text: String,
+    /// Whether it ends inside a transaction that it has begun.
+    pub leaves_open: bool,
 }
 
 /// One verb on one table.

@@ -35,13 +35,14 @@ def told(events):
 
 @pytest.fixture
 def committed(trail):
-    """Gives the changes that the trail has, since the last call."""
+    """Gives the changes that the store has, since the last call."""
     seen = 0
 
     def read():
         nonlocal seen
         trailkeeper.flush()
-        events = list(trailkeeper.events().filter(kind="change").order_by("seq").values())
+        stored = trailkeeper.events().filter(kind="change", seq__isnull=False)
+        events = list(stored.order_by("seq").values())
         new, seen = events[seen:], len(events)
         return [{**event, "data": event["data"] or {}} for event in new]
 
@@ -166,12 +167,14 @@ def test_the_table_of_links_is_told_by_its_model(recorded):
 
 @in_transaction
 def test_what_cannot_be_parsed_is_told_by_its_first_words(monkeypatch, recorded):
-    found = opaque.writes_of(connection, "UPDATE shop_tag SET name !~~!", False)
-    assert [(write.verb, write.table, write.model) for write in found] == [
+    found = opaque.found_in(connection, "UPDATE shop_tag SET name !~~!", False)
+    assert [(write.verb, write.table, write.model) for write in found.writes] == [
         ("update", "shop_tag", "shop.tag")
     ]
-    found = opaque.writes_of(connection, "WITH x AS (DELETE !~~!) SELECT 1", False)
-    assert [(write.verb, write.table, write.model) for write in found] == [("unknown", None, None)]
+    found = opaque.found_in(connection, "WITH x AS (DELETE !~~!) SELECT 1", False)
+    assert [(write.verb, write.table, write.model) for write in found.writes] == [
+        ("unknown", None, None)
+    ]
 
 
 @in_transaction

@@ -5,13 +5,13 @@ mod mysql;
 mod postgresql;
 mod sqlite;
 
-use trailkeeper_sql::{Vendor, examine, may_write};
+use trailkeeper_sql::{Look, Vendor, examine, look};
 
 /// What a text writes, one word for each: `update billing.invoice`, with `?` for an unknown table and `+` where
 /// the driver's number of rows is that of the write.
 fn found(sql: &str, vendor: Vendor) -> Vec<String> {
     let Some(finding) = examine(sql, vendor, true) else { return Vec::new() };
-    assert!(may_write(sql), "{sql}");
+    assert_eq!(look(sql), Look::MayWrite, "{sql}");
     let shown = |write: &trailkeeper_sql::Write| {
         let table = write.table.as_ref().map_or("?".to_owned(), |table| {
             let qualifier = table.qualifier.iter().map(|name| format!("{name}."));

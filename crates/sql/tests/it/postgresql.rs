@@ -106,6 +106,8 @@ fn each_statement_of_a_text_is_found_once() {
                 "BEGIN; INSERT INTO a VALUES (1); INSERT INTO a VALUES (';'); DELETE FROM b; COMMIT",
                 &["insert a", "delete b"],
             ),
+            ("INSERT INTO a VALUES (1); COMMIT; DELETE FROM b; ROLLBACK", &["insert a"]),
+            ("BEGIN; DELETE FROM b; ROLLBACK; SELECT 1", &[]),
             ("SELECT 1; DELETE FROM a", &["delete a"]),
             ("DELETE FROM a;;", &["delete a+"]),
         ],

@@ -31,3 +31,15 @@ fn a_text_without_parameters_keeps_its_percent_signs() {
     let found = examine("UPDATE a SET b = c %s", Vendor::Sqlite, false).expect("it writes");
     assert_eq!(found.text, "UPDATE a SET b = c %s");
 }
+
+#[test]
+fn a_text_may_leave_its_transaction_open() {
+    for (sql, expected) in [
+        ("BEGIN; DELETE FROM a", true),
+        ("BEGIN; DELETE FROM a; COMMIT", false),
+        ("DELETE FROM a; BEGIN; DELETE FROM b; ROLLBACK", false),
+    ] {
+        let found = examine(sql, Vendor::Sqlite, false).expect("it writes");
+        assert_eq!((found.leaves_open, found.writes.len()), (expected, 1), "{sql}");
+    }
+}

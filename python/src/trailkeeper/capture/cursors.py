@@ -25,14 +25,18 @@ from typing import Any, Final
 
 from django.db.backends.utils import CursorWrapper
 
-from trailkeeper._recorder import may_write
-from trailkeeper.capture import opaque
-from trailkeeper.capture.opaque import Write
+from trailkeeper._recorder import look
+from trailkeeper.capture import control, opaque
+from trailkeeper.capture.opaque import Found, Write
 
 __all__ = ["compiled", "install", "uninstall"]
 
 #: Where a connection has the compiler that is executing its statement.
 COMPILER: Final = "_trailkeeper_compiler"
+
+#: What `look` says of a statement that does not only read.
+MAY_WRITE: Final = 1
+CONTROLS: Final = 2
 
 
 def compiled(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,32 +64,32 @@ def _is_compiled(connection: Any, sql: Any) -> bool:
     return compiler is not None and compiler.query.get_meta().db_table in sql
 
 
-def _found(cursor: Any, sql: Any, has_parameters: bool) -> list[Write]:
+def _found(cursor: Any, sql: Any, has_parameters: bool) -> Found:
     if isinstance(sql, bytes):
         sql = sql.decode(errors="replace")
     elif not isinstance(sql, str):
         # psycopg composes statements of parts.
         sql = sql.as_string(cursor.cursor)
-    return opaque.writes_of(cursor.db, sql, has_parameters)
+    return opaque.found_in(cursor.db, sql, has_parameters)
 
 
 _originals: dict[str, Any] = {}
 
 
 def _execute(self: Any, sql: Any, params: Any, *more: Any) -> Any:
+    kind = look(sql)
     execute = _originals["_execute"]
-    if not may_write(sql) or _is_compiled(self.db, sql):
+    if not kind or (kind == MAY_WRITE and _is_compiled(self.db, sql)):
         return execute(self, sql, params, *more)
-    return opaque.run(
-        self,
-        partial(_found, self, sql, params is not None),
-        partial(execute, self, sql, params, *more),
-    )
+    run = partial(execute, self, sql, params, *more)
+    if kind == CONTROLS:
+        return control.follow(self, sql, run)
+    return opaque.run(self, partial(_found, self, sql, params is not None), run)
 
 
 def _executemany(self: Any, sql: Any, param_list: Any, *more: Any) -> Any:
     execute = _originals["_executemany"]
-    if not may_write(sql) or _is_compiled(self.db, sql):
+    if not look(sql) or _is_compiled(self.db, sql):
         return execute(self, sql, param_list, *more)
     return opaque.run(
         self, partial(_found, self, sql, True), partial(execute, self, sql, param_list, *more)
@@ -93,10 +97,11 @@ def _executemany(self: Any, sql: Any, param_list: Any, *more: Any) -> Any:
 
 
 def _callproc(self: Any, procname: str, params: Any = None, kparams: Any = None) -> Any:
-    def find() -> list[Write]:
+    def find() -> Found:
         marks = ", ".join("?" for _ in [*(params or ()), *(kparams or ())])
         text = f"CALL {procname}({marks})"
-        return [Write(verb="call", table=None, model=None, is_counted=False, text=text)]
+        write = Write(verb="call", table=None, model=None, is_counted=False)
+        return Found(writes=[write], text=text)
 
     return opaque.run(self, find, partial(_originals["callproc"], self, procname, params, kparams))
 

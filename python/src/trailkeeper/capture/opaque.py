@@ -27,7 +27,7 @@ from trailkeeper.layers import current_context
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
 
-__all__ = ["Write", "around", "run", "writes_of"]
+__all__ = ["Found", "Write", "around", "found_in", "run"]
 
 #: Verdicts that are kept, and how long a text may be for that: what is executed often is short.
 KEPT: Final = 512
@@ -45,18 +45,34 @@ class Write:
         table: the table, as the statement names it; None if it does not.
         model: the label of the tracked model, if there is exactly one.
         is_counted: whether the driver's number of rows is that of this write.
-        text: the statement without its literals.
     """
 
     verb: str
     table: str | None
     model: str | None
     is_counted: bool
-    text: str | None
 
 
-def writes_of(connection: Any, sql: str, has_parameters: bool) -> list[Write]:
-    """What `sql` does to tracked tables, or to tables that are not known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was found in a text of SQL.
+
+    Args:
+        writes: what it does to tracked tables, or to tables that are not known.
+        text: the text without its literals.
+        leaves_open: whether it ends inside a transaction that it has begun.
+    """
+
+    writes: Sequence[Write]
+    text: str
+    leaves_open: bool = False
+
+
+NOTHING: Final = Found(writes=(), text="")
+
+
+def found_in(connection: Any, sql: str, has_parameters: bool) -> Found:
+    """What `sql` writes.
 
     Args:
         connection: that executes it.
@@ -67,8 +83,8 @@ def writes_of(connection: Any, sql: str, has_parameters: bool) -> list[Write]:
     known = _examined if len(sql) <= KEPT_LENGTH else examine
     found = known(sql, vendor, has_parameters)
     if found is None:
-        return []
-    rows, text = found
+        return NOTHING
+    rows, text, leaves_open = found
     writes = []
     for verb, qualifier, name, is_counted in rows:
         label = None
@@ -78,14 +94,14 @@ def writes_of(connection: Any, sql: str, has_parameters: bool) -> list[Write]:
                 continue
             label = labels[0] if len(labels) == 1 else None
         table = name if qualifier is None else f"{qualifier}.{name}"
-        writes.append(Write(verb=verb, table=table, model=label, is_counted=is_counted, text=text))
-    return writes
+        writes.append(Write(verb=verb, table=table, model=label, is_counted=is_counted))
+    return Found(writes=writes, text=text, leaves_open=leaves_open)
 
 
 _examined = lru_cache(KEPT)(examine)
 
 
-def run(cursor: Any, find: Callable[[], list[Write]], execute: Callable[[], Any]) -> Any:
+def run(cursor: Any, find: Callable[[], Found], execute: Callable[[], Any]) -> Any:
     """Executes a statement and records what it writes.
 
     Args:
@@ -102,6 +118,11 @@ def run(cursor: Any, find: Callable[[], list[Write]], execute: Callable[[], Any]
     opaque = _opaque(cursor, find)
     if opaque is None:
         return execute()
+    if opaque.found.leaves_open and opaque.capture.is_autocommit():
+        result = execute()
+        opaque.capture.is_manual = True
+        opaque.join()
+        return result
     return statement.run(
         opaque.capture,
         execute,
@@ -114,7 +135,7 @@ def run(cursor: Any, find: Callable[[], list[Write]], execute: Callable[[], Any]
 
 
 @contextmanager
-def around(cursor: Any, find: Callable[[], list[Write]]) -> Iterator[None]:
+def around(cursor: Any, find: Callable[[], Found]) -> Iterator[None]:
     """Records a statement that is executed while the block runs: a COPY, a stream of rows."""
     opaque = _opaque(cursor, find)
     if opaque is None:
@@ -124,18 +145,14 @@ def around(cursor: Any, find: Callable[[], list[Write]]) -> Iterator[None]:
             yield
     else:
         yield
-        if opaque.has_effect():
-            try:
-                opaque.confirm(opaque.capture.open())
-            except Exception as error:
-                report(error, events=len(opaque.writes), doing=DOING)
+        opaque.join()
 
 
 @dataclass(frozen=True, slots=True)
 class _Opaque:
     cursor: Any
     capture: Capture
-    writes: Sequence[Write]
+    found: Found
 
     def rows(self) -> int | None:
         """How many rows the driver counted."""
@@ -143,7 +160,7 @@ class _Opaque:
         return count if isinstance(count, int) and count >= 0 else None
 
     def has_effect(self) -> bool:
-        return self.rows() != 0 or not all(write.is_counted for write in self.writes)
+        return self.rows() != 0 or not all(write.is_counted for write in self.found.writes)
 
     def intend(self, transaction: Transaction) -> None:
         self._add(transaction, None)
@@ -151,9 +168,17 @@ class _Opaque:
     def confirm(self, transaction: Transaction) -> None:
         self._add(transaction, self.rows())
 
+    def join(self) -> None:
+        """Adds the events to the connection's transaction, if there was an effect."""
+        if self.has_effect():
+            try:
+                self.confirm(self.capture.open())
+            except Exception as error:
+                report(error, events=len(self.found.writes), doing=DOING)
+
     def _add(self, transaction: Transaction, rows: int | None) -> None:
         context = current_context()
-        for write in self.writes:
+        for write in self.found.writes:
             items = {
                 "kind": "change",
                 "action": "truncate" if write.verb == "truncate" else "opaque",
@@ -165,15 +190,15 @@ class _Opaque:
                 "table": write.table,
                 "verb": write.verb,
                 "rows": rows if write.is_counted else None,
-                "statement": write.text,
+                "statement": self.found.text,
             }
             transaction.event(context, items, {"data": data})
 
 
-def _opaque(cursor: Any, find: Callable[[], list[Write]]) -> _Opaque | None:
+def _opaque(cursor: Any, find: Callable[[], Found]) -> _Opaque | None:
     try:
-        writes = find()
-        return _Opaque(cursor, capture_of(cursor.db), writes) if writes else None
+        found = find()
+        return _Opaque(cursor, capture_of(cursor.db), found) if found.writes else None
     except Exception as error:
         report(error, events=1, doing=DOING)
         return None
@@ -189,7 +214,7 @@ def _prepared(opaque: _Opaque) -> Iterator[None]:
         opaque.intend(prepared)
         spool.prepare(prepared, opaque.capture.note)
     except Exception as error:
-        report(error, events=len(opaque.writes), doing=DOING)
+        report(error, events=len(opaque.found.writes), doing=DOING)
         prepared = None
     try:
         yield
