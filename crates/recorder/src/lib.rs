@@ -1,11 +1,12 @@
 //! Python module `trailkeeper._recorder`: encodes events and appends them to the spool.
 //!
 //! Every process of an application loads it, so it is small: no Arrow, no
-//! runtime, no thread. It holds no policy: what is recorded, of whom and when
+//! runtime, no thread that outlives a call. It holds no policy: what is recorded, of whom and when
 //! is decided in Python.
 //!
 //! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
+//! - `look` and `examine` tell what raw SQL writes.
 //! - `Context` holds the items that many events share.
 //! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's

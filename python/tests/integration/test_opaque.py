@@ -375,6 +375,27 @@ def test_a_table_that_is_remade_leaves_nothing(committed):
 
 
 @on_postgresql
+@in_autocommit
+def test_a_default_that_a_migration_fills_in_is_told(committed):
+    customer = Customer.objects.create(name="Ada")
+    Order.objects.create(number="1", customer=customer, weight=None)
+    committed()
+    old = Order._meta.get_field("weight")
+    new = models.FloatField(default=1.5)
+    new.set_attributes_from_name("weight")
+    new.model = Order
+    with connection.schema_editor() as editor:
+        editor.alter_field(Order, old, new)
+    with connection.schema_editor() as editor:
+        editor.alter_field(Order, new, old)
+    (event,) = committed()
+    assert told([event]) == [("opaque", "shop.order", "shop_order", "update", None)]
+    assert event["data"]["statement"].startswith(
+        'UPDATE "shop_order" SET "weight" = ? WHERE "weight" IS NULL'
+    )
+
+
+@on_postgresql
 @in_transaction
 def test_a_write_inside_with_is_told_for_each_table(tags, recorded):
     recorded()
