@@ -14,6 +14,14 @@ from trailkeeper.capture import opaque
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="PostgreSQL alone has it"
 )
+with_psycopg3 = pytest.mark.skipif(
+    connection.vendor != "postgresql" or connection.Database.__name__ != "psycopg",
+    reason="psycopg 3 alone has it",
+)
+with_psycopg2 = pytest.mark.skipif(
+    connection.vendor != "postgresql" or connection.Database.__name__ != "psycopg2",
+    reason="psycopg 2 alone has it",
+)
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone has it")
 in_transaction = pytest.mark.django_db
 in_autocommit = pytest.mark.django_db(transaction=True)
@@ -431,7 +439,7 @@ def test_returning_and_merge_are_counted(tags, recorded):
     ]
 
 
-@on_postgresql
+@with_psycopg3
 @in_transaction
 def test_copy_is_told_with_its_rows(recorded):
     with (
@@ -447,7 +455,7 @@ def test_copy_is_told_with_its_rows(recorded):
     assert event["data"]["statement"] == "COPY shop_tag (name) FROM STDIN"
 
 
-@on_postgresql
+@with_psycopg3
 @in_autocommit
 def test_copy_in_autocommit_is_told_if_it_ends(committed):
     with connection.cursor() as cursor:
@@ -468,7 +476,24 @@ def test_copy_in_autocommit_is_told_if_it_ends(committed):
     assert Tag.objects.count() == 1
 
 
-@on_postgresql
+@with_psycopg2
+@in_autocommit
+def test_copies_of_the_older_driver_are_told(committed):
+    from io import StringIO
+
+    with connection.cursor() as cursor:
+        cursor.copy_expert("COPY shop_tag (name) FROM STDIN", StringIO("a\nb\n"))
+        cursor.copy_from(StringIO("c\n"), "shop_tag", columns=["name"])
+        cursor.copy_expert("COPY shop_tag TO STDOUT", StringIO())
+        with pytest.raises(connection.Database.Error):
+            cursor.copy_from(StringIO("1\t2\t3\n"), "shop_tag")
+    assert told(committed()) == [
+        ("opaque", "shop.tag", "shop_tag", "copy", 2),
+        ("opaque", "shop.tag", "shop_tag", "copy", 1),
+    ]
+
+
+@with_psycopg3
 @in_transaction
 def test_composed_statements_are_read(tags, recorded):
     from psycopg import sql
@@ -481,7 +506,7 @@ def test_composed_statements_are_read(tags, recorded):
     assert told([update, delete])[1] == ("opaque", "shop.tag", "shop_tag", "delete", 3)
 
 
-@on_postgresql
+@with_psycopg3
 @in_transaction
 def test_rows_that_are_streamed_are_recorded(tags, recorded):
     recorded()
