@@ -1,9 +1,11 @@
 """Transactions that the application begins and ends by SQL, which Django does not see."""
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from tests.integration.test_opaque import committed, execute, on_postgresql, on_sqlite  # noqa: F401
 from tests.shop.models import Tag
+
+from trailkeeper.capture.transactions import capture_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,3 +111,19 @@ def test_the_commit_of_a_failed_transaction_is_a_rollback(committed):  # noqa: F
     execute("COMMIT")
     assert committed() == []
     assert not Tag.objects.exists()
+
+
+def test_savepoints_of_django_are_followed_once():
+    with transaction.atomic():
+        capture = capture_of(connections["default"])
+        with transaction.atomic():
+            assert len(capture.stack) == 1
+        assert not capture.stack
+
+
+def test_a_connection_that_is_closed_leaves_its_transaction_behind():
+    execute("BEGIN")
+    capture = capture_of(connections["default"])
+    assert capture.is_manual
+    connection.close()
+    assert not capture.is_manual
