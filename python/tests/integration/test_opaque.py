@@ -307,6 +307,20 @@ def test_in_autocommit_a_statement_is_its_own_transaction(committed):
 
 
 @in_autocommit
+def test_what_the_database_refuses_is_not_in_doubt(committed):
+    for sql in ("UPDATE shop_tag SET nobody = 1", "INSERT INTO shop_tag (name) VALUES (NULL)"):
+        with pytest.raises(DatabaseError):
+            execute(sql)
+    assert not in_doubt()
+
+
+def in_doubt():
+    """How many transactions the spool has prepared and nobody has marked, told as such."""
+    trailkeeper.flush()
+    return trailkeeper.events().filter(action="transaction.in_doubt").count()
+
+
+@in_autocommit
 def test_what_a_transaction_commits_is_told_and_the_rest_is_not(committed):
     with transaction.atomic():
         Tag.objects.create(name="a")
@@ -474,6 +488,7 @@ def test_copy_in_autocommit_is_told_if_it_ends(committed):
             copy.write_row([None])
     assert told(committed()) == [("opaque", "shop.tag", "shop_tag", "copy", 1)]
     assert Tag.objects.count() == 1
+    assert not in_doubt()
 
 
 @with_psycopg2

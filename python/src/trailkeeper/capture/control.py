@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
-from trailkeeper._recorder import control_of
+from trailkeeper._recorder import control_of as read
 from trailkeeper.capture.transactions import capture_of, is_uncertain
 
 __all__ = ["follow"]
 
 #: Savepoints of Django's, which `transactions` follows.
-DJANGOS: Final = re.compile(r"s\d+_x\d+")
+DJANGOS: Final = re.compile(r"(?:ROLLBACK TO |RELEASE )?SAVEPOINT [\"`]?s\d+_x\d+[\"`]?")
+
+#: What a statement does to the transaction, and the name of a savepoint.
+control_of: Final = lru_cache(64)(read)
 
 
 def follow(cursor: Any, sql: str, execute: Callable[[], Any]) -> Any:
@@ -35,8 +39,10 @@ def follow(cursor: Any, sql: str, execute: Callable[[], Any]) -> Any:
         RecordingError: if the events cannot be recorded before a COMMIT, and `ON_FAILURE` is
             `"raise"`.
     """
+    if DJANGOS.fullmatch(sql):
+        return execute()
     found = control_of(sql)
-    if found is None or DJANGOS.fullmatch(found[1]):
+    if found is None:
         return execute()
     verb, name = found
     capture = capture_of(cursor.db)

@@ -237,11 +237,12 @@ def _prepared(opaque: _Opaque) -> Iterator[None]:
 
 
 def _is_uncertain(cursor: Any, error: BaseException) -> bool:
-    # What a COPY raises comes from the driver, not through Django.
-    driver = cursor.db.Database
-    if isinstance(error, DatabaseError) or not isinstance(error, driver.Error):
-        return is_uncertain(error)
-    return isinstance(error, (driver.OperationalError, driver.InterfaceError))
+    if isinstance(error, Exception) and not isinstance(
+        error, (DatabaseError, cursor.db.Database.Error)
+    ):
+        # The application's own: the driver has told the database to give up, and it has.
+        return False
+    return is_uncertain(error)
 
 
 def _mark(mark: Callable[[], None]) -> None:

@@ -291,9 +291,21 @@ def open_transactions() -> list[tuple[str, int, bytes]]:
 
 def is_uncertain(error: BaseException) -> bool:
     """Whether the database may have committed although the statement raised `error`."""
+    if _is_refusal(error.__cause__ or error):
+        return False
     return isinstance(error, (OperationalError, InterfaceError)) or not isinstance(
         error, DatabaseError
     )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether `error`, as the driver raised it, is the database's own word that it did nothing."""
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if state:
+        # Not: connection lost, outcome unknown, server going down, system or internal error.
+        return not state.startswith(("08", "40003", "57P", "58", "XX"))
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_ERROR", "SQLITE_LOCKED", "SQLITE_READONLY"))
 
 
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
