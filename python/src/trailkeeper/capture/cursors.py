@@ -61,7 +61,7 @@ def _is_compiled(connection: Any, sql: Any) -> bool:
     table. So the statement must name the compiler's table too.
     """
     compiler = connection.__dict__.get(COMPILER)
-    return compiler is not None and compiler.query.get_meta().db_table in sql
+    return compiler is not None and compiler.query.model._meta.db_table in sql
 
 
 def _found(cursor: Any, sql: Any, has_parameters: bool) -> Found:
