@@ -78,13 +78,19 @@ fn targets(statements: &[&[Spaced]], vendor: Vendor) -> (Vec<Target>, bool) {
     (found, is_open)
 }
 
-/// Whether the first word of `statement`, behind parentheses, is that of a write.
+/// Whether the first word of `statement`, behind parentheses, is that of a write, or of something that holds one.
 fn starts_writing(statement: &[Spaced]) -> bool {
-    statement
-        .iter()
-        .find(|found| found.token != Token::LParen)
-        .and_then(Spaced::bare)
-        .is_some_and(|word| is_writing(word.value.as_bytes()))
+    statement.iter().find(|found| found.token != Token::LParen).and_then(Spaced::bare).is_some_and(
+        |word| match word.keyword {
+            // Most of these read, and need no grammar to say so.
+            Keyword::WITH
+            | Keyword::EXPLAIN
+            | Keyword::ANALYZE
+            | Keyword::DESC
+            | Keyword::DESCRIBE => head::names_write(statement),
+            _ => is_writing(word.value.as_bytes()),
+        },
+    )
 }
 
 fn by_head(statement: &[Spaced], vendor: Vendor) -> Vec<Target> {

@@ -168,20 +168,25 @@ impl Head<'_> {
 
     /// Something that writes may be inside: all that is known is whether a word says so.
     fn nested(&self) -> Vec<Named> {
-        let writes = self.rest.iter().enumerate().any(|(place, word)| {
-            let before = place.checked_sub(1).and_then(|before| self.rest.get(before));
-            let is_lock = before.is_some_and(|word| word.is_any(&[Keyword::FOR, Keyword::KEY]));
-            !is_lock
-                && word.is_any(&[
-                    Keyword::INSERT,
-                    Keyword::UPDATE,
-                    Keyword::DELETE,
-                    Keyword::MERGE,
-                    Keyword::EXECUTE,
-                ])
-        });
-        if writes { vec![("unknown", None)] } else { Vec::new() }
+        if names_write(self.rest) { vec![("unknown", None)] } else { Vec::new() }
     }
+}
+
+/// Whether a word among `tokens` is that of a statement which writes: `FOR UPDATE` locks.
+pub(crate) fn names_write(tokens: &[Spaced]) -> bool {
+    tokens.iter().enumerate().any(|(place, word)| {
+        let before = place.checked_sub(1).and_then(|before| tokens.get(before));
+        let is_lock = before.is_some_and(|word| word.is_any(&[Keyword::FOR, Keyword::KEY]));
+        !is_lock
+            && word.is_any(&[
+                Keyword::INSERT,
+                Keyword::REPLACE,
+                Keyword::UPDATE,
+                Keyword::DELETE,
+                Keyword::MERGE,
+                Keyword::EXECUTE,
+            ])
+    })
 }
 
 fn is_modifier(word: &Spaced) -> bool {

@@ -104,9 +104,11 @@ fn deep_trees_fit_the_stack() {
         ("PRIOR ", 1),
         ("b COLLATE c AT TIME ZONE ", 6),
     ] {
-        let sql = format!("DELETE FROM a WHERE {}b", chain.repeat(many / words));
-        for vendor in VENDORS {
-            assert_eq!(found(&sql, vendor), ["delete a+"], "{chain}");
+        for count in [many / words, TEXT_LIMIT / 2 / chain.len()] {
+            let sql = format!("DELETE FROM a WHERE {}b", chain.repeat(count));
+            for vendor in VENDORS {
+                assert_eq!(found(&sql, vendor), ["delete a+"], "{chain}");
+            }
         }
     }
     let sql = format!("INSERT INTO a SELECT 1{}", " UNION SELECT 1".repeat(many / 3));
