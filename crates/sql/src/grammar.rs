@@ -22,9 +22,6 @@ use crate::write::Table;
 /// A statement of more tokens is told by its first words.
 const TOKENS: usize = 1_000;
 
-/// How deep parentheses may be nested: the grammar tries several readings of each.
-const NESTING: usize = 16;
-
 /// How deep the grammar may recurse.
 const RECURSION: usize = 50;
 
@@ -56,7 +53,7 @@ pub(crate) fn writes_of(statements: &[&[Spaced]], vendor: Vendor) -> Vec<Option<
 }
 
 fn parsed(tokens: &[Spaced], vendor: Vendor) -> Option<Vec<Target>> {
-    if tokens.len() > TOKENS || nesting(tokens) > NESTING {
+    if tokens.len() > TOKENS {
         return None;
     }
     let words = tokens
@@ -74,19 +71,6 @@ fn parsed(tokens: &[Spaced], vendor: Vendor) -> Option<Vec<Target>> {
     let mut walk = Walk { vendor, found: Vec::new() };
     walk.statement(&statement, true)?;
     Some(walk.found)
-}
-
-fn nesting(tokens: &[Spaced]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for found in tokens {
-        match found.token {
-            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 /// Whether the word at `place` stands before a table, and the grammar would take it for the table's name.
