@@ -382,6 +382,16 @@ def test_a_script_is_told_by_the_tables_it_writes(committed):
 
 @on_sqlite
 @in_autocommit
+def test_a_script_that_fails_halfway_is_in_doubt(committed):
+    script = "INSERT INTO shop_tag (name) VALUES ('a'); INSERT INTO shop_tag (name) VALUES (NULL)"
+    with pytest.raises(connection.Database.Error), connection.cursor() as cursor:
+        cursor.executescript(script)
+    assert Tag.objects.count() == 1
+    assert in_doubt() == 1
+
+
+@on_sqlite
+@in_autocommit
 def test_a_table_that_is_remade_leaves_nothing(committed):
     Tag.objects.create(name="a")
     committed()

@@ -140,10 +140,17 @@ def _stream(
         yield from method(sql, params, **more)
 
 
-def _script(cursor: Any, method: Callable[..., Any], sql: Any, *args: Any, **more: Any) -> Any:
+def _copy_expert(cursor: Any, method: Callable[..., Any], sql: Any, *args: Any, **more: Any) -> Any:
     return opaque.run(
         cursor, partial(_found, cursor, sql, False), partial(method, sql, *args, **more)
     )
+
+
+def _executescript(cursor: Any, method: Callable[..., Any], sql: str) -> Any:
+    find = partial(_found, cursor, sql, False)
+    # In autocommit, what stands before the statement that fails is committed.
+    with opaque.around(cursor, find, may_end_halfway=True):
+        return method(sql)
 
 
 def _copy_from(
@@ -166,9 +173,9 @@ _WRAPPERS: Final[dict[str, Any]] = {
 _RECORDED: Final[dict[str, Callable[..., Any]]] = {
     "copy": _copy,
     "stream": _stream,
-    "copy_expert": _script,
+    "copy_expert": _copy_expert,
     "copy_from": _copy_from,
-    "executescript": _script,
+    "executescript": _executescript,
 }
 _ADDED: Final = {name: _Driver(name, record) for name, record in _RECORDED.items()}
 

@@ -135,17 +135,32 @@ def run(cursor: Any, find: Callable[[], Found], execute: Callable[[], Any]) -> A
 
 
 @contextmanager
-def around(cursor: Any, find: Callable[[], Found]) -> Iterator[None]:
-    """Records a statement that is executed while the block runs: a COPY, a stream of rows."""
+def around(
+    cursor: Any, find: Callable[[], Found], *, may_end_halfway: bool = False
+) -> Iterator[None]:
+    """Records what is executed while the block runs: a COPY, a stream of rows, a script.
+
+    Args:
+        cursor: Django's, that executes it.
+        find: tells what it writes.
+        may_end_halfway: whether a part of it may stay committed if it fails.
+
+    Raises:
+        RecordingError: if the events cannot be recorded and `ON_FAILURE` is `"raise"`.
+    """
     opaque = _opaque(cursor, find)
     if opaque is None:
         yield
-    elif opaque.capture.is_autocommit():
-        with _prepared(opaque):
-            yield
-    else:
+    elif not opaque.capture.is_autocommit():
         yield
         opaque.join()
+    elif opaque.found.leaves_open:
+        yield
+        opaque.capture.is_manual = True
+        opaque.join()
+    else:
+        with _prepared(opaque, may_end_halfway):
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +220,7 @@ def _opaque(cursor: Any, find: Callable[[], Found]) -> _Opaque | None:
 
 
 @contextmanager
-def _prepared(opaque: _Opaque) -> Iterator[None]:
+def _prepared(opaque: _Opaque, may_end_halfway: bool) -> Iterator[None]:
     """In autocommit the statement is the commit: prepared before it, marked after it."""
     prepared: Transaction | None = None
     try:
@@ -220,7 +235,8 @@ def _prepared(opaque: _Opaque) -> Iterator[None]:
         yield
     except BaseException as error:
         if prepared is not None:
-            _mark(prepared.uncertain if _is_uncertain(opaque.cursor, error) else prepared.abort)
+            may_be_there = may_end_halfway or _may_have_committed(opaque.cursor, error)
+            _mark(prepared.uncertain if may_be_there else prepared.abort)
         raise
     if prepared is None:
         return
@@ -236,7 +252,7 @@ def _prepared(opaque: _Opaque) -> Iterator[None]:
     _mark(prepared.commit)
 
 
-def _is_uncertain(cursor: Any, error: BaseException) -> bool:
+def _may_have_committed(cursor: Any, error: BaseException) -> bool:
     if isinstance(error, Exception) and not isinstance(
         error, (DatabaseError, cursor.db.Database.Error)
     ):
