@@ -2,7 +2,7 @@
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
-from tests.integration.test_opaque import committed, execute, on_postgresql, on_sqlite  # noqa: F401
+from tests.integration.raw_sql import execute, on_postgresql, on_sqlite
 from tests.shop.models import Tag
 
 from trailkeeper.capture.transactions import capture_of
@@ -21,7 +21,7 @@ def names(events):
     return [(event["after"] or {}).get("name") or event["data"]["verb"] for event in events]
 
 
-def test_what_sql_has_begun_is_told_when_sql_commits_it(committed):  # noqa: F811
+def test_what_sql_has_begun_is_told_when_sql_commits_it(committed):
     execute("BEGIN")
     Tag.objects.create(name="a")
     execute("UPDATE shop_tag SET name = 'b'")
@@ -32,7 +32,7 @@ def test_what_sql_has_begun_is_told_when_sql_commits_it(committed):  # noqa: F81
     assert names(committed()) == ["c"]
 
 
-def test_what_sql_rolls_back_leaves_nothing(committed):  # noqa: F811
+def test_what_sql_rolls_back_leaves_nothing(committed):
     execute("BEGIN")
     Tag.objects.create(name="a")
     execute("UPDATE shop_tag SET name = 'b'")
@@ -41,7 +41,7 @@ def test_what_sql_rolls_back_leaves_nothing(committed):  # noqa: F811
     assert names(committed()) == ["c"]
 
 
-def test_savepoints_of_sql_are_followed(committed):  # noqa: F811
+def test_savepoints_of_sql_are_followed(committed):
     with transaction.atomic():
         Tag.objects.create(name="a")
         execute("SAVEPOINT mine")
@@ -52,7 +52,7 @@ def test_savepoints_of_sql_are_followed(committed):  # noqa: F811
     assert names(committed()) == ["a", "c"]
 
 
-def test_a_rollback_by_sql_in_manual_mode_is_followed(committed):  # noqa: F811
+def test_a_rollback_by_sql_in_manual_mode_is_followed(committed):
     transaction.set_autocommit(False)
     try:
         Tag.objects.create(name="a")
@@ -64,7 +64,7 @@ def test_a_rollback_by_sql_in_manual_mode_is_followed(committed):  # noqa: F811
     assert names(committed()) == ["b"]
 
 
-def test_a_script_that_ends_in_its_own_transaction_waits_for_its_end(committed):  # noqa: F811
+def test_a_script_that_ends_in_its_own_transaction_waits_for_its_end(committed):
     script = "BEGIN; INSERT INTO shop_tag (name) VALUES ('a')"
     with connection.cursor() as cursor:
         (cursor.executescript if connection.vendor == "sqlite" else cursor.execute)(script)
@@ -77,7 +77,7 @@ def test_a_script_that_ends_in_its_own_transaction_waits_for_its_end(committed):
     assert names(committed()) == ["insert"]
 
 
-def test_a_transaction_that_ended_unseen_is_not_asserted(committed):  # noqa: F811
+def test_a_transaction_that_ended_unseen_is_not_asserted(committed):
     execute("BEGIN")
     execute("INSERT INTO shop_tag (name) VALUES ('a')")
     connection.connection.cursor().execute("ROLLBACK")
@@ -85,7 +85,7 @@ def test_a_transaction_that_ended_unseen_is_not_asserted(committed):  # noqa: F8
     assert names(committed()) == ["b"]
 
 
-def test_a_connection_that_is_closed_begins_anew(committed):  # noqa: F811
+def test_a_connection_that_is_closed_begins_anew(committed):
     execute("BEGIN")
     Tag.objects.create(name="a")
     connection.close()
@@ -94,7 +94,7 @@ def test_a_connection_that_is_closed_begins_anew(committed):  # noqa: F811
 
 
 @on_sqlite
-def test_a_savepoint_that_begins_a_transaction_commits_it(committed):  # noqa: F811
+def test_a_savepoint_that_begins_a_transaction_commits_it(committed):
     execute("SAVEPOINT mine")
     Tag.objects.create(name="a")
     assert committed() == []
@@ -103,7 +103,7 @@ def test_a_savepoint_that_begins_a_transaction_commits_it(committed):  # noqa: F
 
 
 @on_postgresql
-def test_the_commit_of_a_failed_transaction_is_a_rollback(committed):  # noqa: F811
+def test_the_commit_of_a_failed_transaction_is_a_rollback(committed):
     execute("BEGIN")
     Tag.objects.create(name="a")
     with pytest.raises(DatabaseError):
