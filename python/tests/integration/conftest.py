@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from tests.integration import fake_trail
+from tests.shop.models import Tag
 
+import trailkeeper
 from trailkeeper import engine
 from trailkeeper.backend import alias
 
@@ -31,3 +33,24 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[fake_trail.Trail]]:
 def rows(fake: Any) -> Any:
     """Sets the rows of the trail."""
     return fake_trail.set_rows
+
+
+@pytest.fixture
+def committed(trail):
+    """Gives the changes that the store has, since the last call."""
+    seen = 0
+
+    def read():
+        nonlocal seen
+        trailkeeper.flush()
+        stored = trailkeeper.events().filter(kind="change", seq__isnull=False)
+        events = list(stored.order_by("seq").values())
+        new, seen = events[seen:], len(events)
+        return [{**event, "data": event["data"] or {}} for event in new]
+
+    return read
+
+
+@pytest.fixture
+def tags(db):
+    return [Tag.objects.create(name=name) for name in ("a", "b", "c")]

@@ -2,12 +2,13 @@
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
 and rollbacks, `instances` what instances were loaded with, `deletes` which of them are deleted,
-`compilers` the statements. `install()` puts all of them in place.
+`compilers` the statements of the ORM, `cursors` those that pass it by. `install()` puts all of them
+in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, deletes, instances, transactions
+from trailkeeper.capture import compilers, cursors, deletes, instances, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -18,10 +19,12 @@ def install() -> None:
     instances.install()
     deletes.install()
     compilers.install()
+    cursors.install()
 
 
 def uninstall() -> None:
     """Puts all that was wrapped back as Django has it."""
+    cursors.uninstall()
     compilers.uninstall()
     deletes.uninstall()
     instances.uninstall()
