@@ -82,9 +82,17 @@ def auth_event(
     _write_now(items, {"data": dict(data)} if data else None, doing=f"record a {action}")
 
 
-def request_served(*, status: int, duration_us: int) -> None:
-    """Records the current request; `duration_us` is in microseconds."""
-    outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
+def request_served(*, status: int | None, duration_us: int) -> None:
+    """Records the current request.
+
+    Args:
+        status: of its response; None if it was given up before there was one.
+        duration_us: how long it took, in microseconds.
+    """
+    if status is None:
+        outcome = "failure"
+    else:
+        outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
     items = {
         "kind": "request",
         "action": "request",

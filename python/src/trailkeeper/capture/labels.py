@@ -8,6 +8,7 @@ from django.db import connections
 
 from trailkeeper.capture.registry import object_id_of, tracker_of
 from trailkeeper.failure import logger
+from trailkeeper.quiet import QueryRefusedError, refuse
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,24 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["describe", "label_of"]
 
 
-class _QueryRefused(Exception):
-    """A `__str__` wanted to ask the database."""
-
-
-def _refuse(*_: Any, **__: Any) -> Any:
-    raise _QueryRefused
-
-
 def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper) -> str | None:
     """How the instance shows itself; None if that takes a query, fails, or would show a secret."""
     if not tracker.has_label or tracker.has_secret_pk:
         return None
     # Not an execute wrapper: what it refuses would still count among the executed queries.
     overrides = connection.__dict__
-    overrides["cursor"] = overrides["chunked_cursor"] = _refuse
+    overrides["cursor"] = overrides["chunked_cursor"] = refuse
     try:
         return str(instance)
-    except _QueryRefused:
+    except QueryRefusedError:
         return None
     except Exception as error:
         logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
