@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +24,15 @@ from trailkeeper.quiet import text_of
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-__all__ = ["Actor", "actor_of", "service_of_process", "user_of"]
+__all__ = [
+    "HIJACK_LABEL",
+    "HIJACK_MARK",
+    "Actor",
+    "actor_of",
+    "label_of_user",
+    "service_of_process",
+    "user_of",
+]
 
 #: Under this name django-hijack keeps the users behind the present one, the real one first.
 HIJACK_MARK: Final = "hijack_history"
@@ -96,16 +104,12 @@ def actor_of(who: Any, *, request: HttpRequest | None, impersonator: Any = None)
         found = _user(who, request)
     if impersonator is None and request is not None and found.type == "user":
         impersonator = _impersonator_of(request)
-    if impersonator is None:
-        return found
-    real_id, real_label = _named(impersonator)
-    return Actor(
-        type=found.type,
-        id=found.id,
-        label=found.label,
-        impersonator_id=real_id,
-        impersonator_label=real_label,
+    named = (
+        optional(lambda: _named(impersonator), name="the impersonator") if impersonator else None
     )
+    if named is None:
+        return found
+    return replace(found, impersonator_id=named[0], impersonator_label=named[1])
 
 
 def _user(user: Any, request: HttpRequest | None) -> Actor:
@@ -132,10 +136,15 @@ def _named(user: Any) -> tuple[str | None, str | None]:
     if isinstance(user, tuple):
         real_id, label = user
         return str(real_id), None if label is None else str(label)
-    return str(user.pk), optional(lambda: _label(user), name="the actor's label")
+    return str(user.pk), optional(lambda: label_of_user(user), name="the actor's label")
 
 
-def _label(user: Any) -> str | None:
+def label_of_user(user: Any) -> str | None:
+    """How a user shows itself; None if that takes a query.
+
+    Raises:
+        Exception: whatever its `__str__` raises.
+    """
     state = getattr(user, "_state", None)
     alias = getattr(state, "db", None)
     return str(user) if alias is None else text_of(user, connections[alias])
@@ -169,9 +178,7 @@ def _system() -> Actor:
     except KeyError:
         # Containers may run under a number that has no name.
         label = f"uid {number}"
-    return Actor(
-        type="system", label=label, impersonator_label=os.environ.get("SUDO_USER") or None
-    )
+    return Actor(type="system", label=label, impersonator_label=os.environ.get("SUDO_USER") or None)
 
 
 def service_of_process() -> str:

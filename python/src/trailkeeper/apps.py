@@ -14,10 +14,11 @@ class TrailkeeperConfig(AppConfig):
 
     def ready(self) -> None:
         """Puts capture in place; importing the package alone changes nothing."""
-        from trailkeeper import auth, capture, checks
+        from trailkeeper import auth, capture, checks, contrib
         from trailkeeper.backend import alias
 
         alias.install()
         capture.install()
         auth.connect()
+        contrib.connect()
         checks.register()

@@ -77,17 +77,25 @@ def carried(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with entered(_layer_of(values, _PROCESS, service=None)):
+        with entered(_layer_of(values, _PROCESS)):
             return function(*args, **kwargs)
 
     return run
 
 
-def resumed(values: object, *, service: str | None) -> Layer:
-    """The layer of a task: what its message carries, and its name."""
+def resumed(values: object, *, service: str | None = None, request_id: str | None = None) -> Layer:
+    """The layer of a task.
+
+    Args:
+        values: what its message carries.
+        service: its name.
+        request_id: what joins its events with others where the message says nothing.
+    """
     if not isinstance(values, Mapping):
         logger.warning("trailkeeper was given a message whose context is no mapping")
         values = {}
+    if request_id is not None and "request_id" not in values:
+        values = {**values, "request_id": request_id}
     return _layer_of(values, _MESSAGE, service=service)
 
 
@@ -96,14 +104,17 @@ def _taken(names: tuple[str, ...]) -> dict[str, str]:
     return {name: str(values[name]) for name in names if values.get(name) is not None}
 
 
-def _layer_of(values: Mapping[str, Any], names: tuple[str, ...], *, service: str | None) -> Layer:
+def _layer_of(
+    values: Mapping[str, Any], names: tuple[str, ...], *, service: str | None = None
+) -> Layer:
     known = {name: values[name] for name in names if _is_text(values.get(name))}
     actor = {_ACTOR[name]: known.pop(name) for name in _ACTOR if name in known}
     items: dict[str, Any] = dict(known)
     if service is not None:
         items["service"] = service
-    given = {"actor": Actor(**actor)} if actor.get("type") in _TYPES else {}
-    return Layer(None, items=items, given=given)
+    # Who has queued it is not the user of the process that runs it.
+    given = actor if actor.get("type") in _TYPES else {"type": "unknown"}
+    return Layer(None, items=items, given={"actor": Actor(**given)})
 
 
 def _is_text(value: object) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
 
 from trailkeeper import spool
@@ -23,7 +23,7 @@ from trailkeeper.failure import optional
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-__all__ = ["Layer", "context", "current_context", "entered", "layer"]
+__all__ = ["Layer", "context", "current_context", "enter", "entered", "layer", "leave"]
 
 GIVEN: Final = frozenset(
     {
@@ -153,6 +153,16 @@ def layer() -> Layer:
 def current_context() -> Context:
     """The context of an event that happens now, encoded."""
     return (_layer.get() or _process_layer).encoded()
+
+
+def enter(new: Layer) -> Token[Layer | None]:
+    """Makes `new` the innermost layer until `leave()` is given what this returns."""
+    return _layer.set(new)
+
+
+def leave(token: Token[Layer | None]) -> None:
+    """Makes the layer innermost that was so before `enter()`."""
+    _layer.reset(token)
 
 
 @contextmanager

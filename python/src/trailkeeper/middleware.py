@@ -75,7 +75,9 @@ class TrailkeeperMiddleware:
 
     def _served(self, request: HttpRequest) -> Served:
         items = optional(lambda: request_items(request), name="the origin") or {}
-        is_recorded = settings["REQUESTS"] and not any(p.search(request.path) for p in self.excluded)
+        is_recorded = settings["REQUESTS"] and not any(
+            p.search(request.path) for p in self.excluded
+        )
         return Served(Layer(layer(), request=request, items=items), is_recorded=is_recorded)
 
 
