@@ -1,8 +1,8 @@
 """Who acts: users, services, the system, and the real user behind an impersonated one.
 
-An actor is written as values (kind, id, label), never as a reference: a user who is deleted later is
-still named. What cannot be found out costs itself: a `__str__` that raises costs the label, a user
-who cannot be loaded leaves the actor unknown.
+An actor is written as values (kind, id, label), never as a reference: a user who is deleted later
+is still named. What cannot be found out costs itself: a `__str__` that raises costs the label, a
+user who cannot be loaded leaves the actor unknown.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def actor_of(who: Any, *, request: HttpRequest | None, impersonator: Any = None)
         found = _user(who, request)
     if impersonator is None and request is not None and found.type == "user":
         impersonator = _impersonator_of(request)
-    named = (
-        optional(lambda: _named(impersonator), name="the impersonator") if impersonator else None
-    )
+    if impersonator is None:
+        return found
+    named = optional(lambda: _named(impersonator), name="the impersonator")
     if named is None:
         return found
     return replace(found, impersonator_id=named[0], impersonator_label=named[1])
@@ -171,7 +171,7 @@ def _hijacker_of(request: HttpRequest) -> tuple[str, str | None] | None:
 
 
 def _system() -> Actor:
-    """The operating system's user whose process this is; behind `sudo`, the one who asked for it."""
+    """The operating system's user whose process this is; behind `sudo`, who asked for it."""
     number = os.geteuid()
     try:
         label = pwd.getpwuid(number).pw_name

@@ -2,8 +2,8 @@
 
 A `ContextVar` holds a chain of layers: the middleware adds one for each request,
 `trailkeeper.context()` one for each block, a task's integration one for each task. An event takes
-its context at the moment it happens, so a user set inside a view (DRF, JWT, django-ninja) is seen by
-the events after it.
+its context at the moment it happens, so a user set inside a view (DRF, JWT, django-ninja) is seen
+by the events after it.
 """
 
 from __future__ import annotations

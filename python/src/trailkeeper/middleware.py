@@ -75,10 +75,11 @@ class TrailkeeperMiddleware:
 
     def _served(self, request: HttpRequest) -> Served:
         items = optional(lambda: request_items(request), name="the origin") or {}
-        is_recorded = settings["REQUESTS"] and not any(
-            p.search(request.path) for p in self.excluded
+        is_excluded = any(pattern.search(request.path) for pattern in self.excluded)
+        return Served(
+            Layer(layer(), request=request, items=items),
+            is_recorded=settings["REQUESTS"] and not is_excluded,
         )
-        return Served(Layer(layer(), request=request, items=items), is_recorded=is_recorded)
 
 
 class Served:
@@ -102,7 +103,7 @@ class Served:
             self._record(response.status_code)
 
     def fail(self, error: BaseException) -> None:
-        """Records a request that has no response: what ends the process or the task has no status."""
+        """Records a request without a response; one that was given up has no status either."""
         self._record(500 if isinstance(error, Exception) else None)
 
     def _record(self, status: int | None) -> None:

@@ -1,7 +1,7 @@
 """Where a request comes from: address, session, and the ids that join it with other services.
 
-Everything here was sent by somebody else. Ids are taken only in the form that they must have, so that
-what they are joined with, logs and other trails, cannot be written into by a client.
+Everything here was sent by somebody else. Ids are taken only in the form that they must have, so
+that a client cannot write into what they are joined with: logs and other trails.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,9 +65,25 @@ def record(
             items.update(labels.describe(target))
             using = using or target._state.db
         alias = items["database"] = using or DEFAULT_DB_ALIAS
-        transactions.capture_of(connections[alias]).add_event(items, json)
+        if not _is_async():
+            transactions.capture_of(connections[alias]).add_event(items, json)
+            return
     except Exception as error:
         report(error, events=1, doing=f"record {action}")
+        return
+    # An event loop has no transaction that the event could belong to: Django refuses it one.
+    _write_now(items, json, doing=f"record {action}")
+
+
+def _is_async() -> bool:
+    """Whether Django refuses to touch a connection here, as its `async_unsafe` does."""
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_text(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The actor under the frameworks that know the user only inside the view, or elsewhere than Django."""
+"""The actor under frameworks that know the user only inside the view, or keep it elsewhere."""
 
 import pytest
 from django.contrib.auth import get_user_model

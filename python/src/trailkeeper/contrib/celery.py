@@ -1,9 +1,10 @@
 """Celery: a task has the context of whoever queued it.
 
 A message carries who acted, for which tenant, why, and the ids of the request, as values in the
-header `trailkeeper`. The worker takes them for the events of the task; their `service` is the task's
-name. A retry, a chain and a task queued by a task carry them on. A task that nobody's request has
-queued gets the id of the first task of its chain as `request_id`, so that their events are joined.
+header `trailkeeper`. The worker takes them for the events of the task; their `service` is the
+task's name. A retry, a chain and a task queued by a task carry them on. A task that nobody's
+request has queued gets the id of the first task of its chain as `request_id`, so that their events
+are joined.
 
 An eager task runs inside its caller, and has its caller's context.
 """
