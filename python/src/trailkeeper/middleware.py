@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -93,6 +94,7 @@ class Served:
     def __init__(self, layer: Layer, *, is_recorded: bool) -> None:
         self.layer = layer
         self.is_open = is_recorded
+        self.is_broken = False
         self.started = time.perf_counter_ns()
 
     def answer(self, response: HttpResponseBase) -> None:
@@ -106,13 +108,27 @@ class Served:
         """Records a request without a response; one that was given up has no status either."""
         self._record(500 if isinstance(error, Exception) else None)
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """The layer of the request, for a part of its response."""
+        with entered(self.layer):
+            try:
+                yield
+            except (StopIteration, StopAsyncIteration):
+                raise
+            except BaseException:
+                self.is_broken = True
+                raise
+
     def _record(self, status: int | None) -> None:
         """Records the request, with its user as finally known."""
         if not self.is_open:
             return
         self.is_open = False
         duration = (time.perf_counter_ns() - self.started) // 1000
-        recording.request_served(status=status, duration_us=duration)
+        recording.request_served(
+            status=status, duration_us=duration, is_broken=self.is_broken or status is None
+        )
 
     def _follow(self, response: Any) -> None:
         """Lets a response be sent inside the layer, and records its request at the end of that."""
@@ -131,37 +147,37 @@ class Served:
             chunks = response.streaming_content
             is_async = response.is_async
             response.streaming_content = (
-                _AsyncChunks(chunks, self.layer) if is_async else _Chunks(chunks, self.layer)
+                _AsyncChunks(chunks, self) if is_async else _Chunks(chunks, self)
             )
 
 
 class _Chunks:
     """The chunks of a streaming response, each made inside the layer of its request."""
 
-    def __init__(self, chunks: Iterator[bytes], layer: Layer) -> None:
+    def __init__(self, chunks: Iterator[bytes], served: Served) -> None:
         self.chunks = chunks
-        self.layer = layer
+        self.served = served
 
     def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> bytes:
-        with entered(self.layer):
+        with self.served.sending():
             return next(self.chunks)
 
 
 class _AsyncChunks:
     """The same for asynchronous chunks."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], layer: Layer) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], served: Served) -> None:
         self.chunks = chunks
-        self.layer = layer
+        self.served = served
 
     def __aiter__(self) -> _AsyncChunks:
         return self
 
     async def __anext__(self) -> bytes:
-        with entered(self.layer):
+        with self.served.sending():
             return await anext(self.chunks)
 
 

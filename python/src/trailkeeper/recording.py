@@ -100,14 +100,15 @@ def auth_event(
     _write_now(items, {"data": dict(data)} if data else None, doing=f"record a {action}")
 
 
-def request_served(*, status: int | None, duration_us: int) -> None:
+def request_served(*, status: int | None, duration_us: int, is_broken: bool) -> None:
     """Records the current request.
 
     Args:
         status: of its response; None if it was given up before there was one.
         duration_us: how long it took, in microseconds.
+        is_broken: whether it ended before its response was whole.
     """
-    if status is None:
+    if is_broken or status is None:
         outcome = "failure"
     else:
         outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
