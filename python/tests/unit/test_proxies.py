@@ -123,7 +123,8 @@ def test_ids_of_requests(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a" * 129, "-r", "a b", "a\n", "a\nb", "<x>", 'a"', "a;b", "a,b", "\u00e9", "\u0661"]
+    "text",
+    ["", "a" * 129, "-r", "a b", "a\n", "a\nb", "<x>", 'a"', "a;b", "a,b", "\u00e9", "\u0661"],
 )
 def test_what_is_no_id_of_a_request(text):
     assert not is_request_id(text)
