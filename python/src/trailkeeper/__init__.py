@@ -7,6 +7,7 @@ recorded outside the application's database.
 - `history(invoice)`: the events of one object. `events()`: all of them. Both are QuerySets.
 - `as_of(invoice, time)`: the object as it was.
 - `record("invoice.validated", target=invoice)`: an event of the application's own.
+- `access(invoice)`: somebody has read it.
 - `with context(actor=..., reason=...)`: who acts and why, outside of requests.
 - `Thread(target=carried(work))`: the same context on another thread; `carry()` and `resume()`: in
   another process.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trailkeeper.history import as_of, events, history
 
 if TYPE_CHECKING:
+    from trailkeeper.accesses import access
     from trailkeeper.carrying import carried, carry, resume
     from trailkeeper.drainer import flush
     from trailkeeper.layers import context
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "access",
     "as_of",
     "carried",
     "carry",
@@ -44,6 +47,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES: Final = {
+    "access": "trailkeeper.accesses",
     "carried": "trailkeeper.carrying",
     "carry": "trailkeeper.carrying",
     "context": "trailkeeper.layers",

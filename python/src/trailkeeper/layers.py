@@ -87,6 +87,10 @@ class Layer:
         """The request that is served, if one is."""
         return self._request
 
+    def column(self, name: str) -> Any:
+        """What is known of a column from the start, or said by `context()`."""
+        return self._columns.get(name)
+
     def encoded(self) -> Context:
         """This layer's columns, encoded; made anew when actor, tenant or route have changed."""
         actor = self._actor

@@ -47,11 +47,15 @@ class Proxies:
         """Reads the setting `TRUSTED_PROXIES`.
 
         Raises:
-            ValueError: if an item is neither a network nor `unix`.
+            TypeError: if an item is not a text.
+            ValueError: if it is neither a network nor `unix`.
         """
         if isinstance(setting, int):
             return cls(count=setting)
         items = list(setting)
+        for item in items:
+            if not isinstance(item, str):
+                raise TypeError("it is not a text")
         return cls(
             networks=tuple(ip_network(item) for item in items if item != UNIX),
             trusts_unix=UNIX in items,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -18,7 +18,7 @@ from trailkeeper.layers import current_context
 if TYPE_CHECKING:
     from django.db.models import Model
 
-__all__ = ["auth_event", "record", "request_served", "system_event"]
+__all__ = ["access_events", "auth_event", "record", "request_served", "system_event"]
 
 Outcome = Literal["success", "failure", "denied"]
 
@@ -126,6 +126,27 @@ def system_event(action: str, data: Mapping[str, Any]) -> None:
     """Records what happened to the trail itself."""
     items = {"kind": "system", "action": action, "outcome": "success"}
     _write_now(items, {"data": dict(data)}, doing=f"record {action}")
+
+
+def access_events(
+    targets: Sequence[tuple[Model, Mapping[str, Any]]], items: dict[str, Any]
+) -> None:
+    """Records that objects were read, whatever becomes of the open transaction.
+
+    Args:
+        targets: the objects, each with the data of its event.
+        items: what the events have in common.
+    """
+    try:
+        transaction = spool.begin()
+        transactions.tell_losses()
+        context = current_context()
+        for target, data in targets:
+            what = {"kind": "access", "action": "access", **items, **labels.describe(target)}
+            transaction.event(context, what, {"data": dict(data)} if data else None)
+        transaction.complete()
+    except Exception as error:
+        report(error, events=len(targets), doing="record a read access")
 
 
 def _write_now(items: dict[str, Any], json: dict[str, Any] | None, *, doing: str) -> None:

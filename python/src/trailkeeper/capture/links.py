@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from trailkeeper import rights
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add_links(
             "related": [{"model": link.target_model, "object_id": str(target)}],
         }
         transaction.event(context, items, json)
+    rights.add_link_changes(transaction, link, action, pairs, alias=alias)
 
 
 def existing(tracker: Tracker, link: Link, pairs: Sequence[Pair], *, using: str) -> set[Pair]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.sql.constants import NO_RESULTS
 
+from trailkeeper import rights
 from trailkeeper.capture import rows, saves, statement
 from trailkeeper.capture.instances import UNKNOWN
 from trailkeeper.capture.registry import object_id_of
@@ -80,6 +81,7 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
             tuple(new),
             alias,
         )
+        rights.add_row_changes(transaction, tracker, old, new, alias=alias)
 
     def intend(transaction: Transaction) -> None:
         for old in olds:

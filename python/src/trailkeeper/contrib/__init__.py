@@ -25,6 +25,10 @@ def connect() -> None:
         from trailkeeper.contrib import django_tasks
 
         django_tasks.install()
+    if apps.is_installed("django.contrib.admin"):
+        from trailkeeper.contrib import admin
+
+        admin.install()
     if apps.is_installed("hijack"):
         from trailkeeper.contrib import hijack
 
