@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessMixin", "install", "uninstall"]
 
-_ACTIONS: Final = {ADDITION: "admin.added", CHANGE: "admin.changed", DELETION: "admin.deleted"}
+_ACTIONS: Final = {
+    ADDITION: "admin.addition",
+    CHANGE: "admin.change",
+    DELETION: "admin.deletion",
+}
 
 
 class AccessMixin:
@@ -68,7 +72,7 @@ def _log_actions(
     # Listed once: what is deleted next could not be read again.
     targets = list(queryset)
     logged = _originals["log_actions"](self, user_id, targets, action_flag, change_message, **more)
-    action = _ACTIONS.get(action_flag, "admin.acted")
+    action = _ACTIONS.get(action_flag, "admin.action")
     reason = _in_words(action_flag, change_message)
     for target in targets:
         recording.record(action, target=target, reason=reason)
