@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
@@ -104,6 +105,19 @@ def test_a_thread_that_was_given_nothing_is_not_the_users(ada):
         event = noted()[name]
         assert event.actor_type == "system"
         assert event.request_id is None
+
+
+def test_recording_on_a_thread_opens_no_connection():
+    opened = []
+    trailkeeper.record("noted", data={"name": "here"})
+
+    def work():
+        note("there")
+        opened.extend(c for c in connections.all() if c.connection is not None)
+
+    in_thread(work)
+    assert set(noted()) == {"here", "there"}
+    assert opened == []
 
 
 def test_what_is_carried_does_not_follow_what_comes_after(ada):

@@ -71,8 +71,12 @@ def connected():
 
 
 @pytest.fixture(scope="module")
-def worker():
-    with start_worker(app, perform_ping_check=False, pool="solo", loglevel="ERROR"):
+def worker(django_db_setup, django_db_blocker):
+    # Celery checks the models when it starts.
+    with (
+        django_db_blocker.unblock(),
+        start_worker(app, perform_ping_check=False, pool="solo", loglevel="ERROR"),
+    ):
         yield
 
 

@@ -18,7 +18,7 @@ from trailkeeper.contrib import django_tasks as integration  # noqa: E402
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HERE = "tests.integration.test_django_tasks"
+HERE = __name__
 
 
 class Queue(BaseTaskBackend):

@@ -97,7 +97,8 @@ class Capture:
         if connection.in_atomic_block:
             return False
         if connection.connection is None:
-            return connection.get_autocommit()
+            # What it will be once it is open: asking `get_autocommit()` would open it.
+            return bool(connection.settings_dict["AUTOCOMMIT"])
         # What `get_autocommit()` gives for a connection that is open.
         return connection.autocommit
 
