@@ -50,7 +50,15 @@ class Layer:
         given: what the caller of `context()` said.
     """
 
-    __slots__ = ("_actor", "_cache", "_columns", "_impersonator", "_key", "_request")
+    __slots__ = (
+        "_actor",
+        "_cache",
+        "_columns",
+        "_impersonator",
+        "_key",
+        "_request",
+        "_tenant",
+    )
 
     def __init__(
         self,
@@ -72,6 +80,8 @@ class Layer:
             **texts,
             **(items or {}),
         }
+        #: The tenant that was given: what the project's callable says is asked for each event.
+        self._tenant: Any = self._columns.get("tenant")
         around = parent._actor if parent is not None else None
         self._actor: Any = given.get("actor", around)
         # Who is behind the outer actor is not behind another one.
@@ -93,54 +103,58 @@ class Layer:
 
     def encoded(self) -> Context:
         """This layer's columns, encoded; made anew when actor, tenant or route have changed."""
-        actor = self._actor
         request = self._request
-        match = authenticated = None
+        user = loaded = authenticated = match = None
         if request is not None:
-            if actor is None:
-                actor = user_of(request)
-                authenticated = request.__dict__.get("auth")
-            match = request.resolver_match
-        tenant = self._columns.get("tenant") or current_tenant()
+            # What is found here tells whether the actor may have changed, and costs no call.
+            attributes = request.__dict__
+            match = attributes.get("resolver_match")
+            if self._actor is None:
+                user = attributes.get("user")
+                loaded = attributes.get("_acached_user")
+                authenticated = attributes.get("auth")
+                if settings.actor is not None:
+                    user = user_of(request)
+        tenant = self._tenant
+        if not tenant and settings.tenant is not None:
+            tenant = current_tenant()
         cached = self._cache
         if cached is not None:
-            known_actor, known_auth, known_tenant, known_match, known_generation = self._key
+            known_user, known_loaded, known_auth, known_match, known_tenant, generation = self._key
             if (
-                known_actor is actor
-                and known_auth is authenticated
+                known_user is user
                 and known_match is match
+                and known_loaded is loaded
+                and known_auth is authenticated
                 and known_tenant == tenant
-                and known_generation == spool.generation
+                and generation == spool.generation
             ):
                 return cached
-        encoded = Context(self._encodable(actor, tenant, match))
-        self._key = (actor, authenticated, tenant, match, spool.generation)
+        encoded = Context(self._encodable(tenant))
+        self._key = (user, loaded, authenticated, match, tenant, spool.generation)
         self._cache = encoded
         return encoded
 
     def values(self) -> dict[str, Any]:
         """The columns as they are now."""
-        request = self._request
-        actor = self._actor
-        if actor is None and request is not None:
-            actor = user_of(request)
-        tenant = self._columns.get("tenant") or current_tenant()
-        match = None if request is None else request.resolver_match
-        return self._encodable(actor, tenant, match)
+        return self._encodable(self._tenant or current_tenant())
 
     def forget(self) -> None:
         """Drops what was encoded: something has changed that cannot be seen from outside."""
         self._cache = None
 
-    def _encodable(self, actor: Any, tenant: Any, match: Any) -> dict[str, Any]:
+    def _encodable(self, tenant: Any) -> dict[str, Any]:
         request = self._request
+        actor = self._actor
         columns = dict(self._columns)
         columns["tenant"] = None if tenant is None else str(tenant)
         columns["source"] = settings.source
-        if match is not None:
-            columns["http_route"] = "/" + str(match.route).removeprefix("/")
         if request is None:
             columns.setdefault("service", service_of_process())
+        else:
+            actor = user_of(request) if actor is None else actor
+            if request.resolver_match is not None:
+                columns["http_route"] = "/" + str(request.resolver_match.route).removeprefix("/")
         who = actor_of(actor, request=request, impersonator=self._impersonator)
         columns.update(who.columns())
         return columns

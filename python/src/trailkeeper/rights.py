@@ -122,8 +122,7 @@ def connect() -> None:
                     if field.name not in names:
                         names.append(field.name)
         for link in model._meta.local_many_to_many:
-            target = link.related_model
-            if isinstance(target, type) and target._meta.label_lower in _GIVERS:
+            if link.related_model._meta.label_lower in _GIVERS:
                 _links.add((model._meta.label_lower, link.name))
 
 
@@ -170,7 +169,7 @@ def _saved(*, instance: Model, created: bool, using: str, **_: Any) -> None:
         for items, json in told:
             items |= {
                 "database": using,
-                "model": instance._meta.concrete_model._meta.label_lower,
+                "model": (instance._meta.concrete_model or type(instance))._meta.label_lower,
                 "object_id": str(instance.pk),
             }
             capture_of(connections[using]).add_event(items, json)
