@@ -5,20 +5,23 @@ rest. So the application says what counts, by `access()` or by the hooks for Dja
 and the admin in `trailkeeper.contrib`, and the setting `ACCESS` says for which models, and for
 which share of the reads.
 
-Whether a read is in the sample follows from the request's id and the object: one request tells all
-its reads of an object or none, a repetition decides alike, and no object or user is left out for
-ever. An event of a sample has the share in its `data`, so that the reads can be estimated: each
-stands for one divided by the share. What was not asked for by a request is not sampled.
+Whether a read is in the sample follows from the request's id, the object and the day: one request
+tells all its reads of an object or none, and a repetition decides alike. It follows under a key of
+the application's, so a client that chooses its ids chooses nothing. An event of a sample has the
+share in its `data`, so that the reads can be estimated: each stands for one divided by the share.
+What was not asked for by a request is not sampled.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper import recording
 from trailkeeper.capture.fields import pattern_matches
+from trailkeeper.capture.registry import mask_key
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.layers import layer
@@ -81,7 +84,8 @@ def share_of(label: str) -> float:
 
 
 def _place(request_id: str, target: Model) -> float:
-    """Where the read of an object in a request stands between 0 and 1, always the same place."""
-    text = f"{request_id} {target._meta.label_lower}/{target.pk}"
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    """Where the read of an object in a request stands between 0 and 1: all day at one place."""
+    day = int(time.time()) // 86400
+    text = f"{day} {request_id} {target._meta.label_lower}/{target.pk}"
+    digest = hmac.digest(mask_key(), text.encode("utf-8", "replace"), "sha256")
     return int.from_bytes(digest[:7], "big") / (1 << 56)

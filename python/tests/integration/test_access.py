@@ -165,6 +165,16 @@ def test_a_sample_is_of_the_size_that_was_asked_for_and_repeats_itself(policy):
     assert {event.data["share"] for event in read_events()} == {0.25}
 
 
+def test_the_sample_of_an_id_that_a_client_repeats_changes_by_the_day(policy, monkeypatch):
+    policy(shop__customer=0.5)
+    target = Customer(pk=1, name="a")
+    for day in range(50):
+        monkeypatch.setattr("trailkeeper.accesses.time.time", lambda day=day: day * 86400.0)
+        with trailkeeper.context(request_id="r-1"):
+            trailkeeper.access(target)
+    assert 10 < len(read_events()) < 40
+
+
 def test_another_request_gives_another_sample(policy):
     policy(shop__customer=0.5)
     target = Customer(pk=1, name="a")
@@ -203,6 +213,25 @@ def test_a_refusal_of_an_api_is_told(customers):
     assert Client().get(f"/api/customers/{customers[2].pk}/").status_code == 403
     (event,) = read_events()
     assert (event.object_label, event.outcome) == ("vip", "denied")
+
+
+def test_a_view_may_show_what_is_no_object(customers):
+    class Plain(AccessMixin, viewsets.GenericViewSet):
+        records_lists = True
+        serializer_class = serializers.Serializer
+        request = type("Request", (), {"method": "GET"})()
+        format_kwarg = None
+
+    Plain().get_serializer([{"name": "a"}, customers[0]], many=True)
+    assert keys() == [f"shop.customer/{customers[0].pk}"]
+
+
+def test_a_read_loads_nothing_more(customers, django_assert_num_queries):
+    found = Customer.objects.only("pk").get(pk=customers[0].pk)
+    with django_assert_num_queries(0):
+        trailkeeper.access(found)
+    (event,) = read_events()
+    assert (event.object_id, event.object_label) == (str(found.pk), None)
 
 
 def test_the_objects_of_a_list_are_told_where_they_are_to_be(

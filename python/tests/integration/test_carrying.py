@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
+from django.contrib.auth import alogin, get_user_model
 from django.db import connections
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
@@ -56,7 +56,16 @@ async def never_asks(request):
     return HttpResponse()
 
 
+async def log_in(request):
+    # Anonymous until now, and kept so by the request.
+    await request.auser()
+    await alogin(request, await get_user_model().objects.aget(username="ada"))
+    await Customer.objects.acreate(name="after the login")
+    return HttpResponse()
+
+
 urlpatterns = [
+    path("login/", log_in),
     path("threads/", start_threads),
     path("async/", go_on),
     path("unasked/", never_asks),
@@ -155,6 +164,16 @@ def test_async_views_and_their_tasks_know_the_user(ada):
     assert len(events) == 3
     for event in events:
         assert (event.actor_type, event.actor_label, event.request_id) == ("user", "ada", "r-2")
+
+
+def test_who_logs_in_inside_an_async_view_acts_from_then_on(ada):
+    asyncio.run(AsyncClient().get("/login/"))
+    found = trailkeeper.events().filter(actor_type="user", actor_id=str(ada.pk))
+    assert {(e.kind, e.action) for e in found} >= {
+        ("auth", "login"),
+        ("change", "create"),
+        ("request", "request"),
+    }
 
 
 def test_an_async_request_knows_the_user_whom_nobody_asked_for(ada):

@@ -46,7 +46,9 @@ def describe(instance: Model) -> dict[str, Any]:
     tracker = tracker_of(instance.__class__, connection.vendor)
     if tracker is None:
         return {"model": label, "object_id": str(instance.pk)}
-    values = [getattr(instance, name, None) for name in tracker.attnames]
+    # Not by `getattr`, which would load what is deferred.
+    loaded = instance.__dict__
+    values = [loaded.get(name) for name in tracker.attnames]
     return {
         "model": tracker.label,
         "object_id": object_id_of(tracker, values),

@@ -9,14 +9,22 @@ class InvoiceViewSet(AccessMixin, ModelViewSet):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import Model
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 
 from trailkeeper.accesses import access
+from trailkeeper.recording import Outcome
 
 __all__ = ["AccessMixin"]
+
+
+def _tell(found: Iterable[Any], *, outcome: Outcome = "success") -> None:
+    """Records the reads of objects; views also show what is no object of a model."""
+    access(*(item for item in found if isinstance(item, Model)), outcome=outcome)
 
 
 class AccessMixin:
@@ -35,7 +43,7 @@ class AccessMixin:
         """The object of the view; recorded if it is read."""
         found = super().get_object()  # type: ignore[misc]
         if self.request.method in SAFE_METHODS:
-            access(found)
+            _tell([found])
         return found
 
     def check_object_permissions(self, request: Any, obj: Any) -> None:
@@ -44,7 +52,7 @@ class AccessMixin:
             super().check_object_permissions(request, obj)  # type: ignore[misc]
         except (NotAuthenticated, PermissionDenied):
             if request.method in SAFE_METHODS:
-                access(obj, outcome="denied")
+                _tell([obj], outcome="denied")
             raise
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,5 +60,5 @@ class AccessMixin:
         is_list = self.records_lists and kwargs.get("many") and bool(args)
         if is_list and self.request.method in SAFE_METHODS:
             # A queryset keeps what it has read: it is not read twice.
-            access(*args[0])
+            _tell(args[0])
         return super().get_serializer(*args, **kwargs)  # type: ignore[misc]
