@@ -73,7 +73,15 @@ def plain(request):
     return HttpResponse()
 
 
+def authenticated_late(request):
+    Customer.objects.create(name="before")
+    request.auth = get_user_model().objects.get(username="ada")
+    Customer.objects.create(name="after")
+    return HttpResponse()
+
+
 urlpatterns = [
+    path("late/", authenticated_late),
     path("token/", rest_view(TokenAuthentication)),
     path("session/", rest_view(SessionAuthentication)),
     path("jwt/", rest_view(JWTAuthentication)),
@@ -146,6 +154,13 @@ def test_ninja_in_an_async_view(ada):
     assert bearer("ada").post("/ninja/async").status_code == 200
     event = trailkeeper.events().get(model="shop.customer")
     assert (event.actor_type, event.actor_id, event.actor_label) == ("user", str(ada.pk), "ada")
+
+
+def test_whoever_is_found_late_acts_from_then_on(recorded, ada):
+    Client().post("/late/")
+    before, after = (e for e in recorded() if e.get("object_label") in {"before", "after"})
+    assert (before["actor_type"], after["actor_type"]) == ("anonymous", "user")
+    assert after["actor_id"] == str(ada.pk)
 
 
 def test_the_project_can_say_who_acts(recorded, settings, ada):

@@ -90,6 +90,18 @@ def test_a_password_that_many_rows_are_given_is_named(recorded, ada, change):
     assert what(recorded()) == [("password_changed", "auth.user", str(ada.pk), ("password",))]
 
 
+def test_a_new_user_is_no_change(recorded, ada):
+    # Django inserts what it does not find: nothing was changed, however much the instance differs.
+    user = User.objects.get(pk=ada.pk)
+    User.objects.filter(pk=ada.pk).delete()
+    recorded()
+    user.set_password("loom")
+    user.is_staff = True
+    user.save()
+    events = recorded()
+    assert [event["action"] for event in events] == ["create"]
+
+
 def test_a_password_that_stays_is_not_named(recorded, ada):
     User.objects.filter(pk=ada.pk).update(password=ada.password, first_name="Ada")
     user = User.objects.get(pk=ada.pk)

@@ -11,6 +11,7 @@ from trailkeeper import layers
 celery = pytest.importorskip("celery", reason="Celery is not installed")
 
 from celery.contrib.testing.worker import start_worker  # noqa: E402
+from celery.signals import setup_logging  # noqa: E402
 
 from trailkeeper import contrib  # noqa: E402
 from trailkeeper.contrib import celery as integration  # noqa: E402
@@ -29,7 +30,7 @@ app = celery.Celery(
     set_as_current=False,
 )
 gate = threading.Event()
-app.conf.update(task_always_eager=False, worker_hijack_root_logger=False)
+app.conf.update(task_always_eager=False, worker_redirect_stdouts=False)
 
 
 @app.task(name="shop.note")
@@ -70,14 +71,20 @@ def connected():
     integration.disconnect()
 
 
+def leave_logging_alone(**_):
+    pass
+
+
 @pytest.fixture(scope="module")
 def worker(django_db_setup, django_db_blocker):
-    # Celery checks the models when it starts.
+    # Celery would set up the logging of the whole process; it checks the models when it starts.
+    setup_logging.connect(leave_logging_alone)
     with (
         django_db_blocker.unblock(),
         start_worker(app, perform_ping_check=False, pool="solo", loglevel="ERROR"),
     ):
         yield
+    setup_logging.disconnect(leave_logging_alone)
 
 
 @pytest.fixture

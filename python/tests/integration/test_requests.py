@@ -27,6 +27,14 @@ def noting(request):
     return HttpResponse()
 
 
+def noting_before(get_response):
+    def middleware(request):
+        note("before")
+        return get_response(request)
+
+    return middleware
+
+
 def stream(request):
     def chunks():
         yield b"a"
@@ -167,6 +175,13 @@ def test_a_request_is_told_once_with_its_user_as_finally_known(ada):
     assert (event.http_method, event.http_route, event.http_path) == ("GET", "/login/", "/login/")
     assert (event.http_status, event.outcome) == (200, "success")
     assert event.duration_us > 0
+
+
+def test_the_route_is_known_once_it_was_resolved(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.noting_before"]
+    Client().get("/noting/")
+    assert noted("before").http_route is None
+    assert noted("view").http_route == "/noting/"
 
 
 def test_a_path_that_leads_nowhere_has_no_route():

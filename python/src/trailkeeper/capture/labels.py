@@ -46,9 +46,9 @@ def describe(instance: Model) -> dict[str, Any]:
     tracker = tracker_of(instance.__class__, connection.vendor)
     if tracker is None:
         return {"model": label, "object_id": str(instance.pk)}
-    # Not by `getattr`, which would load what is deferred.
-    loaded = instance.__dict__
-    values = [loaded.get(name) for name in tracker.attnames]
+    # Nothing but the key is asked for: another field may be deferred, and would be loaded.
+    key = {tracker.attnames[place] for place in tracker.pk}
+    values = [getattr(instance, name, None) if name in key else None for name in tracker.attnames]
     return {
         "model": tracker.label,
         "object_id": object_id_of(tracker, values),
