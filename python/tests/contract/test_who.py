@@ -1,10 +1,10 @@
 """What the context asks of Django, and of packages, beside what it wraps."""
 
-import asyncio
 import inspect
 from io import BytesIO
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntryManager
 from django.contrib.auth import get_user_model
@@ -41,7 +41,7 @@ def test_the_user_of_a_request_is_lazy_and_kept_under_a_name(request_of_ada):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_user_of_an_async_view_is_kept_under_another(request_of_ada):
-    assert asyncio.run(request_of_ada.auser()).username == "ada"
+    assert async_to_sync(request_of_ada.auser)().username == "ada"
     assert request_of_ada.__dict__["_acached_user"].username == "ada"
     assert "_cached_user" not in request_of_ada.__dict__
 

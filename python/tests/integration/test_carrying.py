@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import alogin, get_user_model
 from django.db import connections
 from django.http import HttpResponse
@@ -159,7 +159,7 @@ def test_a_carried_function_is_the_function():
 def test_async_views_and_their_tasks_know_the_user(ada):
     client = AsyncClient()
     client.force_login(ada)
-    asyncio.run(client.get("/async/", headers={"x-request-id": "r-2"}))
+    async_to_sync(client.get)("/async/", headers={"x-request-id": "r-2"})
     events = [*trailkeeper.events().filter(model="shop.customer"), *noted().values()]
     assert len(events) == 3
     for event in events:
@@ -167,7 +167,7 @@ def test_async_views_and_their_tasks_know_the_user(ada):
 
 
 def test_who_logs_in_inside_an_async_view_acts_from_then_on(ada):
-    asyncio.run(AsyncClient().get("/login/"))
+    async_to_sync(AsyncClient().get)("/login/")
     found = trailkeeper.events().filter(actor_type="user", actor_id=str(ada.pk))
     assert {(e.kind, e.action) for e in found} >= {
         ("auth", "login"),
@@ -179,7 +179,7 @@ def test_who_logs_in_inside_an_async_view_acts_from_then_on(ada):
 def test_an_async_request_knows_the_user_whom_nobody_asked_for(ada):
     client = AsyncClient()
     client.force_login(ada)
-    asyncio.run(client.get("/unasked/"))
+    async_to_sync(client.get)("/unasked/")
     event = trailkeeper.events().get(kind="request")
     assert (event.actor_type, event.actor_id) == ("user", str(ada.pk))
 
@@ -193,7 +193,7 @@ def test_requests_at_the_same_time_do_not_mix(ada):
             *(two.get("/async/", headers={"x-request-id": f"two-{n}"}) for n in range(5)),
         )
 
-    asyncio.run(both())
+    async_to_sync(both)()
     found = trailkeeper.events().filter(kind__in=["event", "change"], request_id__isnull=False)
     assert len(found) == 30
     for event in found:
