@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import get_hasher, identify_hasher
 from django.db import connections
 from django.db.models.signals import post_save, pre_save
@@ -109,6 +108,9 @@ def connect() -> None:
     """Finds the models that this is about, and connects the receivers."""
     if not apps.is_installed("django.contrib.auth"):
         return
+    # A model: it cannot be imported before the apps are ready, and this module is.
+    from django.contrib.auth.base_user import AbstractBaseUser
+
     _fields.clear()
     _links.clear()
     for model in apps.get_models():
