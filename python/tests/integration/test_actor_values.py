@@ -188,6 +188,23 @@ def test_hijack_keeps_the_real_user(hijacking, ada, grace, transactional_db):
     ]
 
 
+def test_behind_a_chain_of_impersonations_is_its_first_user(hijacking, grace, recorded):
+    other = get_user_model().objects.create_superuser("joan")
+    last = get_user_model().objects.create_user("kay")
+    client = Client()
+    client.force_login(grace)
+    for user in (other, last):
+        client.post("/hijack/acquire/", {"user_pk": user.pk, "next": "/add/"})
+    recorded()
+    client.get("/add/")
+    client.post("/hijack/release/")
+    client.get("/add/")
+    assert [
+        (event["actor_label"], event["impersonator_id"], event["impersonator_label"])
+        for event in added(recorded())
+    ] == [("kay", str(grace.pk), "grace"), ("joan", str(grace.pk), "grace")]
+
+
 def test_an_impersonated_request_asks_the_database_nothing_more(
     hijacking, ada, grace, recorded, django_assert_num_queries
 ):
