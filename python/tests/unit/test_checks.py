@@ -9,7 +9,7 @@ from django.core import checks as django_checks
 from django.core.checks import Error, Warning
 
 from trailkeeper import checks
-from trailkeeper.checks import check_middleware, check_settings
+from trailkeeper.checks import callables, check_middleware, check_settings
 from trailkeeper.conf import DEFAULTS, ENVIRONMENT_URL
 from trailkeeper.conf import settings as trail_settings
 
@@ -89,6 +89,14 @@ def test_every_key_can_be_set(found):
             DRAIN="none",
             DRAIN_INTERVAL=0.5,
             SYNC="commit",
+            ACTOR=lambda request: None,
+            IMPERSONATOR=lambda request: None,
+            TRUSTED_PROXIES=["10.0.0.0/8", "unix"],
+            PROXY_HEADER="Forwarded",
+            REQUEST_ID_HEADER=None,
+            ACCESS={"shop.order": 0.5, "*": 0},
+            CELERY="off",
+            DJANGO_TASKS=False,
             MAX_VALUE_BYTES=1000,
         )
         == []
@@ -294,7 +302,7 @@ def test_a_tenant_whose_module_raises(found, monkeypatch, error):
     def fail(path):
         raise error("no settings yet")
 
-    monkeypatch.setattr(checks, "import_string", fail)
+    monkeypatch.setattr(callables, "import_string", fail)
     assert "cannot be imported: no settings yet" in only(found(TENANT="shop.tenant"), "E009")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from trailkeeper import rights
 from trailkeeper.capture.rows import unseen
 from trailkeeper.layers import current_context
 
@@ -43,6 +44,7 @@ def add_links(
             "related": [{"model": link.target_model, "object_id": str(target)}],
         }
         transaction.event(context, items, json)
+    rights.add_link_changes(transaction, link, action, pairs, alias=alias)
 
 
 def follow(

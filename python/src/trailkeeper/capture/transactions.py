@@ -102,7 +102,8 @@ class Capture:
         if self.is_manual and self.settle(is_committed=None):
             return False
         if connection.connection is None:
-            return connection.get_autocommit()
+            # What it will be once it is open: asking `get_autocommit()` would open it.
+            return bool(connection.settings_dict["AUTOCOMMIT"])
         # What `get_autocommit()` gives for a connection that is open.
         return connection.autocommit
 
