@@ -19,7 +19,13 @@ Pair = tuple[Any, Any]
 
 
 def add_links(
-    transaction: Transaction, link: Link, action: str, pairs: Iterable[Pair], *, alias: str
+    transaction: Transaction,
+    link: Link,
+    action: str,
+    pairs: Iterable[Pair],
+    *,
+    alias: str,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Adds a `link` or `unlink` event for each pair of keys (declaring side, other side)."""
     context = current_context()
@@ -35,6 +41,7 @@ def add_links(
         json = {
             "changed": [link.field],
             "related": [{"model": link.target_model, "object_id": str(target)}],
+            "data": data,
         }
         transaction.event(context, items, json)
 
