@@ -1,7 +1,7 @@
 """Events about rows that nobody is writing: what stands there is recorded as it is.
 
 The rows are locked until the events are in the spool, so that a change that another process makes
-comes after them. No database decides about the events: they are complete at once, and an event
+comes after them. No database decides about the events: they count as soon as they are written. One
 that cannot be written is an error whatever `ON_FAILURE` says, since no write of the application
 depends on it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_version", "locked_writer", "names_of"]
 
+#: Tells whoever finds the transaction sealed, and not marked, that no database is to be asked.
+NOTE: Final = b'{"database":null}'
+
 
 @contextmanager
 def locked_writer(using: str) -> Iterator[Transaction]:
@@ -41,14 +44,28 @@ def locked_writer(using: str) -> Iterator[Transaction]:
     """
     capture = capture_of(connections[using])
     is_outermost = capture.is_autocommit()
-    with locking(using):
+    with locking(using), _unavailable():
+        if not is_outermost:
+            yield capture.open()
+            return
+        transaction = spool.begin()
         try:
-            transaction = spool.begin() if is_outermost else capture.open()
             yield transaction
-            if is_outermost:
-                transaction.complete()
-        except RecorderError as error:
-            raise UnavailableError(f"the spool does not take events: {error}") from error
+        except BaseException:
+            transaction.abort()
+            raise
+        if len(transaction):
+            # In two steps, which many large rows need: they do not stay in memory.
+            transaction.prepare(NOTE)
+            transaction.commit()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except RecorderError as error:
+        raise UnavailableError(f"the spool does not take events: {error}") from error
 
 
 def names_of(tracker: Tracker) -> list[str]:
