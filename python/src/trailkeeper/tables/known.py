@@ -25,6 +25,11 @@ __all__ = ["KnownLinks", "KnownRows", "KnownVersion", "Pair"]
 #: How many events a page has; the events of one object are never divided.
 PAGE: Final = 20_000
 
+#: How many objects are named one by one without a further thought.
+FEW: Final = 500
+#: How many events are read for each object that is asked for, rather than to name them all.
+MOST_VERSIONS: Final = 5
+
 #: The ids of the declaring side and of the other side of a link.
 Pair = tuple[str, str]
 
@@ -87,23 +92,42 @@ class _Known:
     using: str
     tenant: str | None
 
-    def _ask(self, sql: str, keys: Sequence[str] = (), more: str = "", *params: Any) -> Any:
-        """The rows of a statement, whose `{scope}` is replaced."""
+    def _ask(self, sql: str, more: str = "", *params: Any) -> Any:
+        """The rows of a statement, in which `{scope}` stands for the events that are meant.
+
+        Args:
+            sql: the statement; it takes no parameters of its own.
+            more: further conditions, with a mark for each of `params`.
+        """
         scope = f"kind = 'change' AND {self.condition} AND model = %s AND database = %s"
         values: list[Any] = [self.model, self.using]
         if self.tenant is not None:
             scope += " AND tenant = %s"
             values.append(self.tenant)
-        if keys:
-            # The bounds let the engine skip what cannot hold any of the keys.
-            marks = ", ".join(["%s"] * len(keys))
-            scope += f" AND object_key BETWEEN %s AND %s AND object_key IN ({marks})"
-            values += [min(keys), max(keys), *keys]
-        scope += more
-        return engine.query(bind(sql.replace("{scope}", scope), [*values, *params])).rows
+        return engine.query(bind(sql.replace("{scope}", scope + more), [*values, *params])).rows
 
-    def _keys(self, object_ids: Sequence[str]) -> list[str]:
-        return [f"{self.model}/{object_id}" for object_id in object_ids]
+    def _of_objects(self, object_ids: Sequence[str]) -> tuple[str, list[Any]]:
+        """A condition, with its parameters, that holds for the events of these objects at least.
+
+        Naming thousands of keys costs the engine more than reading what stands between the first
+        and the last, as long as little else does.
+        """
+        keys = [f"{self.model}/{object_id}" for object_id in object_ids]
+        condition = " AND object_key BETWEEN %s AND %s"
+        params: list[Any] = [min(keys), max(keys)]
+        if len(keys) > FEW:
+            numbers = _numbers(object_ids)
+            if numbers:
+                # As texts, 1 and 9999 have almost all numbers between them.
+                condition += " AND TRY_CAST(object_id AS BIGINT) BETWEEN %s AND %s"
+                params += [min(numbers), max(numbers)]
+            ((events,),) = self._ask(
+                "SELECT COUNT(*) FROM events WHERE {scope}", condition, *params
+            )
+            if events <= MOST_VERSIONS * len(keys):
+                return condition, params
+        marks = ", ".join(["%s"] * len(keys))
+        return f"{condition} AND object_key IN ({marks})", [*params, *keys]
 
     def _ranges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Conditions, with their parameters, that divide the objects into pages."""
@@ -112,7 +136,6 @@ class _Known:
             ends = self._ask(
                 "SELECT object_key FROM events WHERE {scope} "
                 f"ORDER BY object_key LIMIT 1 OFFSET {PAGE}",
-                (),
                 " AND object_key > %s",
                 after,
             )
@@ -137,13 +160,16 @@ class KnownRows(_Known):
         """The newest version of each of these objects that the trail has one of."""
         if not object_ids:
             return {}
+        condition, params = self._of_objects(object_ids)
         rows = self._ask(
             "SELECT object_id, event_id, action, after, unavailable FROM ("
             "SELECT object_id, event_id, action, after, unavailable, "
             f"ROW_NUMBER() OVER (PARTITION BY object_key ORDER BY {_NEWEST_FIRST}) AS age "
             "FROM events WHERE {scope}) AS versions WHERE age = 1",
-            self._keys(object_ids),
+            condition,
+            *params,
         )
+        wanted = set(object_ids)
         return {
             object_id: KnownVersion(
                 event_id=event_id,
@@ -152,6 +178,7 @@ class KnownRows(_Known):
                 unavailable=frozenset(json.loads(unavailable or "[]")),
             )
             for object_id, event_id, action, after, unavailable in rows
+            if object_id in wanted
         }
 
     def states(self, object_ids: Sequence[str]) -> dict[str, State]:
@@ -159,10 +186,12 @@ class KnownRows(_Known):
         if not object_ids:
             return {}
         names = ", ".join(_Version._fields)
+        condition, params = self._of_objects(object_ids)
         rows = self._ask(
             f"SELECT object_id, {names} FROM events WHERE {{scope}} "
             f"ORDER BY object_key, {_OLDEST_FIRST}",
-            self._keys(object_ids),
+            condition,
+            *params,
         )
         found: dict[str, State] = {}
         for object_id, versions in groupby(rows, key=lambda row: row[0]):
@@ -184,13 +213,14 @@ class KnownRows(_Known):
         """Those of the objects that have a whole state somewhere in their history."""
         if not object_ids:
             return set()
+        condition, params = self._of_objects(object_ids)
         rows = self._ask(
             "SELECT DISTINCT object_id FROM events WHERE {scope}",
-            self._keys(object_ids),
-            " AND (action IN ('create', 'baseline')"
+            f"{condition} AND (action IN ('create', 'baseline')"
             " OR (action = 'update' AND unavailable IS NULL))",
+            *params,
         )
-        return {object_id for (object_id,) in rows}
+        return {object_id for (object_id,) in rows}.intersection(object_ids)
 
     def existing_pages(self) -> Iterator[list[str]]:
         """The ids of all objects that are there, as the trail has it."""
@@ -199,7 +229,6 @@ class KnownRows(_Known):
                 "SELECT object_id FROM (SELECT object_id, action, "
                 f"ROW_NUMBER() OVER (PARTITION BY object_key ORDER BY {_NEWEST_FIRST}) AS age "
                 "FROM events WHERE {scope}) AS versions WHERE age = 1 AND action <> 'delete'",
-                (),
                 condition,
                 *params,
             )
@@ -229,25 +258,23 @@ class KnownLinks(_Known):
         if not pairs:
             return {}
         wanted = set(pairs)
-        keys = self._keys(sorted({source for source, _ in pairs}))
-        return {pair: action for pair, action in self._newest(keys) if pair in wanted}
+        condition, params = self._of_objects(sorted({source for source, _ in pairs}))
+        newest = self._newest(condition, *params)
+        return {pair: action for pair, action in newest if pair in wanted}
 
     def existing_pages(self) -> Iterator[list[Pair]]:
         """All pairs that are linked, as the trail has it."""
         for condition, params in self._ranges():
-            newest = dict(self._newest((), condition, *params))
+            newest = dict(self._newest(condition, *params))
             yield [pair for pair, action in newest.items() if action == "link"]
 
-    def _newest(
-        self, keys: Sequence[str], more: str = "", *params: Any
-    ) -> Iterator[tuple[Pair, str]]:
+    def _newest(self, condition: str, *params: Any) -> Iterator[tuple[Pair, str]]:
         rows = self._ask(
             "SELECT object_id, action, related FROM (SELECT object_id, action, related, "
             "occurred_at, position, seq, ROW_NUMBER() OVER ("
             f"PARTITION BY object_key, related ORDER BY {_NEWEST_FIRST}) AS age "
             f"FROM events WHERE {{scope}}) AS versions WHERE age = 1 ORDER BY {_OLDEST_FIRST}",
-            keys,
-            more,
+            condition,
             *params,
         )
         # Oldest first: where the same pair is named with two labels, the newest of both stays.
@@ -255,3 +282,12 @@ class KnownLinks(_Known):
             for other in json.loads(related or "[]"):
                 if other.get("model") == self.link.target_model:
                     yield (object_id, other["object_id"]), action
+
+
+def _numbers(object_ids: Sequence[str]) -> list[int]:
+    """The ids as numbers of 64 bits; nothing if one is none."""
+    try:
+        numbers = [int(object_id) for object_id in object_ids]
+    except ValueError:
+        return []
+    return numbers if all(-(2**63) <= number < 2**63 for number in numbers) else []
