@@ -64,15 +64,30 @@ def run(**options: Any) -> Counter[str]:
 
 def test_rows_and_links_are_recorded_as_they_stand(shop):
     assert run() == {
-        "shop.customer": 1, "shop.order": 1, "shop.order_tags": 3, "shop.tag": 3, "shop.line": 1,
-        "shop.note": 1, "shop.apikey": 1,
+        "shop.customer": 1,
+        "shop.order": 1,
+        "shop.order_tags": 3,
+        "shop.tag": 3,
+        "shop.line": 1,
+        "shop.note": 1,
+        "shop.apikey": 1,
     }
     event = trailkeeper.history(shop).get(action="baseline")
     assert event.after == {
-        "id": shop.pk, "number": "1", "customer": shop.customer_id, "reviewer": None,
-        "total": "10.50", "count": 0, "weight": None, "placed_at": None, "due_on": None,
-        "public_id": str(shop.public_id), "options": {"a": [1, 1.5]}, "blob": "",
-        "api_token": event.after["api_token"], "notes": "",
+        "id": shop.pk,
+        "number": "1",
+        "customer": shop.customer_id,
+        "reviewer": None,
+        "total": "10.50",
+        "count": 0,
+        "weight": None,
+        "placed_at": None,
+        "due_on": None,
+        "public_id": str(shop.public_id),
+        "options": {"a": [1, 1.5]},
+        "blob": "",
+        "api_token": event.after["api_token"],
+        "notes": "",
         "updated_at": event.after["updated_at"],
     }
     assert event.after["api_token"].startswith("masked:")
@@ -98,7 +113,8 @@ def test_history_starts_with_it(shop):
     with pytest.raises(Order.DoesNotExist, match="its trail begins"):
         trailkeeper.as_of(shop, then)
     assert [e.action for e in trailkeeper.history(shop).exclude(action="link")] == [
-        "update", "baseline",
+        "update",
+        "baseline",
     ]
     assert list(trailkeeper.history(shop).gaps()) == []
 
@@ -143,7 +159,11 @@ def test_pages_and_chunks(shop, monkeypatch):
     assert steps[-1] == Step(model="shop.note", rows=41, recorded=41)
     assert [step.rows for step in steps] == [7, 14, 21, 28, 35, 41]
     assert run() == {
-        "shop.customer": 1, "shop.order": 1, "shop.order_tags": 3, "shop.tag": 3, "shop.line": 1,
+        "shop.customer": 1,
+        "shop.order": 1,
+        "shop.order_tags": 3,
+        "shop.tag": 3,
+        "shop.line": 1,
         "shop.apikey": 1,
     }
 
@@ -223,6 +243,38 @@ def test_killed_half_way_it_goes_on(monkeypatch):
     assert run() == {"shop.note": 30}
     recorded = trailkeeper.events().filter(action="baseline")
     assert len(set(recorded.values_list("object_id", flat=True))) == recorded.count() == 60
+
+
+class DyingBeforeTheMark:
+    """A transaction whose process is killed once its events are written."""
+
+    def __init__(self, transaction):
+        self.transaction = transaction
+
+    def __getattr__(self, name):
+        return getattr(self.transaction, name)
+
+    def __len__(self):
+        return len(self.transaction)
+
+    def commit(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_before_the_mark_what_is_written_counts():
+    notes(3)
+
+    def run_and_die():
+        begin = spool.begin
+        spool.begin = lambda: DyingBeforeTheMark(begin())
+        run()
+
+    _, status = os.waitpid(fork(run_and_die), 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    trailkeeper.flush()
+    assert trailkeeper.events().filter(action="baseline").count() == 3
+    assert trailkeeper.events().count() == 3
+    assert run().total() == 0
 
 
 @pytest.mark.parametrize("times", range(3))
@@ -309,7 +361,8 @@ def test_a_row_stands_still_while_it_is_recorded(monkeypatch):
     assert status == 0
     versions = trailkeeper.history((Note, "00000")).oldest_first()
     assert [(event.action, event.after["body"]) for event in versions] == [
-        ("baseline", "0"), ("update", "2"),
+        ("baseline", "0"),
+        ("update", "2"),
     ]
 
 
@@ -319,7 +372,8 @@ def test_a_row_stands_still_while_it_is_recorded(monkeypatch):
 def test_the_command(shop, capsys):
     call_command("trailkeeper", "baseline", "--dry-run", "shop.note")
     assert capsys.readouterr().out.splitlines() == [
-        "shop.note  1 rows, 1 to record", "1 rows to record",
+        "shop.note  1 rows, 1 to record",
+        "1 rows to record",
     ]
     call_command("trailkeeper", "baseline", "--tenant", "acme", "shop.note")
     assert "1 rows recorded" in capsys.readouterr().out

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
 from tests.shop.models import ApiKey, Customer, Ignored, Line, Note, Order, Tag
 
 import trailkeeper
+from trailkeeper.conf import settings as trail_settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.reconcile import Kind, Reconciliation, drift
 
@@ -34,8 +35,14 @@ def shop(db):
     ada = Customer.objects.create(name="Ada")
     Customer.objects.bulk_create([Customer(name="Eve"), Customer(name="Bob", vip=True)])
     order = Order.objects.create(
-        number="1", customer=ada, total="10.5", weight=0.1, options={"a": [1, 1.5, None]},
-        blob=b"\x00\xff", api_token="secret", due_on="2026-03-01",
+        number="1",
+        customer=ada,
+        total="10.5",
+        weight=0.1,
+        options={"a": [1, 1.5, None]},
+        blob=b"\x00\xff",
+        api_token="secret",
+        due_on="2026-03-01",
     )
     order.count = F("count") + 1
     order.save()
@@ -99,9 +106,7 @@ def test_a_row_that_came_back_past_the_trail_is_missing(shop):
 def test_links_that_came_or_went_past_the_trail(shop):
     removed, kept, _ = Tag.objects.order_by("name")
     execute("DELETE FROM shop_order_tags WHERE tag_id = %s", kept.pk)
-    execute(
-        "INSERT INTO shop_order_tags (order_id, tag_id) VALUES (%s, %s)", shop.pk, removed.pk
-    )
+    execute("INSERT INTO shop_order_tags (order_id, tag_id) VALUES (%s, %s)", shop.pk, removed.pk)
     missing, left_over = drift()
     assert (missing.kind, missing.model, missing.fields) == (Kind.MISSING, "shop.order", ("tags",))
     assert missing.changes[0].new == [{"model": "shop.tag", "object_id": str(removed.pk)}]
@@ -219,15 +224,17 @@ def test_what_is_recorded_is_not_found_again_and_stays_a_gap(shop):
     execute("INSERT INTO shop_note (slug, body) VALUES ('psql', 'hello')")
     execute("DELETE FROM shop_note WHERE slug = 'a'")
     execute("DELETE FROM shop_order_tags WHERE tag_id = %s", kept.pk)
-    execute(
-        "INSERT INTO shop_order_tags (order_id, tag_id) VALUES (%s, %s)", shop.pk, removed.pk
-    )
+    execute("INSERT INTO shop_order_tags (order_id, tag_id) VALUES (%s, %s)", shop.pk, removed.pk)
     first = Reconciliation(records=True)
     assert len(list(first)) == first.recorded == 5
     assert found() == []
     events = trailkeeper.events().filter(actor_label="trailkeeper reconcile")
     assert sorted(event.action for event in events) == [
-        "baseline", "delete", "link", "unlink", "update",
+        "baseline",
+        "delete",
+        "link",
+        "unlink",
+        "update",
     ]
     for event in events:
         assert event.reason == "found by reconciliation: written past the trail"
@@ -317,17 +324,12 @@ def test_the_command_reports_and_records(shop, capsys):
 
 @pytest.mark.parametrize("args", [["shop.nothing"], ["--database", "nowhere"]])
 def test_the_command_could_not_check(args):
-    from django.core.management.base import CommandError
-
     with pytest.raises(CommandError, match="could not check") as error:
         call_command("trailkeeper", "reconcile", *args)
     assert error.value.returncode == 2
 
 
 def test_a_trail_that_cannot_be_read_could_not_be_checked(shop, settings, tmp_path):
-    from django.core.management.base import CommandError
-    from trailkeeper.conf import settings as trail_settings
-
     settings.TRAILKEEPER = {**settings.TRAILKEEPER, "STORE": "/dev/null/trail"}
     trail_settings.reset()
     with pytest.raises(CommandError, match="could not check") as error:

@@ -5,12 +5,23 @@ import decimal
 
 import pytest
 from django.db import connection
-from tests.shapes.models import Hideable, NamedPlace, Place, Restaurant, Seat, Ticket, Visit
+from tests.shapes.models import (
+    Badge,
+    Hideable,
+    NamedPlace,
+    Place,
+    Restaurant,
+    Scan,
+    Seat,
+    Ticket,
+    Visit,
+)
 
 import trailkeeper
 from trailkeeper.baseline import baseline
 from trailkeeper.capture import compilers
-from trailkeeper.reconcile import Kind, drift
+from trailkeeper.history.state import UnknownValueError
+from trailkeeper.reconcile import Kind, Reconciliation, drift
 from trailkeeper.tables import known, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +46,10 @@ def fill():
     tickets[1].places.add(diner, through_defaults={"note": "late"})
     Hideable.objects.create()
     Hideable.objects.create(is_hidden=True)
+    badge = Badge.objects.create(token="sk-4711")
+    badge.places.add(place, diner)
+    badge.places.remove(diner)
+    Scan.objects.create(badge=badge)
 
 
 def change():
@@ -91,6 +106,9 @@ def test_each_table_has_a_baseline(pages):
         "shapes.ticket": 5,
         "shapes.ticket_friends": 2,
         "shapes.visit": 2,
+        "shapes.badge": 1,
+        "shapes.badge_places": 1,
+        "shapes.scan": 1,
         "shapes.hideable": 2,
     }
     assert list(drift(models=["shapes"])) == []
@@ -131,3 +149,25 @@ def test_drift_is_found_in_each_table(pages):
             (Kind.LEFT_OVER, "shapes.hideable", ("id", "is_hidden")),
         ]
     )
+
+
+@pytest.mark.drift("a write past the trail is what is tested")
+def test_links_and_references_to_a_secret_key_do_not_tell_it(pages):
+    fill()
+    badge = Badge.objects.get()
+    assert {event.action for event in trailkeeper.history(badge)} == {"create", "link", "unlink"}
+    scan = trailkeeper.history(Scan.objects.get()).get()
+    assert scan.after["badge"].startswith("masked:")
+    with pytest.raises(UnknownValueError):
+        _ = trailkeeper.as_of(Scan.objects.get(), scan.committed_at).badge_id
+    execute("DELETE FROM shapes_badge_places")
+    reconciliation = Reconciliation(records=True)
+    (found,) = reconciliation
+    assert (found.kind, found.model, found.fields) == (
+        Kind.LEFT_OVER,
+        "shapes.badge",
+        ("places",),
+    )
+    assert reconciliation.recorded == 1
+    assert list(drift()) == []
+    assert "sk-4711" not in str(list(trailkeeper.events().values()))

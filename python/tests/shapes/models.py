@@ -53,6 +53,17 @@ class Visit(models.Model):
     note = models.CharField(max_length=50, default="")
 
 
+class Badge(models.Model):
+    """Its key is a secret, and it has links."""
+
+    token = models.CharField(max_length=40, primary_key=True)
+    places = models.ManyToManyField(Place)
+
+
+class Scan(models.Model):
+    badge = models.ForeignKey(Badge, on_delete=models.CASCADE)
+
+
 class HiddenManager(models.Manager["Hideable"]):
     def get_queryset(self) -> models.QuerySet["Hideable"]:
         return super().get_queryset().filter(is_hidden=False)

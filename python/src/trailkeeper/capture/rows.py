@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import connections
 from django.db.models import QuerySet, sql
 
 if TYPE_CHECKING:
@@ -18,10 +20,29 @@ CHUNK: Final = 500
 
 def matched_by(query: sql.Query, tracker: Tracker, using: str) -> list[tuple[Any, ...]]:
     """The rows that a statement will change, in the order of the tracker's fields."""
+    _lock_sqlite(tracker, using)
     select = query.chain(klass=sql.Query)
     select.clear_ordering(force=True)
     rows: QuerySet[Any] = QuerySet(model=query.model, query=select, using=using)
     return list(rows.values_list(*tracker.attnames))
+
+
+def _lock_sqlite(tracker: Tracker, using: str) -> None:
+    """Lets a transaction of SQLite write before it reads.
+
+    One that has read cannot wait for another that writes: the statement that follows would fail,
+    where without this module it would have waited. Past Django's cursor, for it is no query of the
+    application's.
+    """
+    connection: Any = connections[using]
+    if connection.vendor != "sqlite" or not connection.in_atomic_block:
+        return
+    name = connection.ops.quote_name
+    meta = tracker.model._meta
+    table, column = name(meta.db_table), name(meta.local_concrete_fields[0].column)
+    # What goes wrong here, the statement itself meets again.
+    with contextlib.suppress(connection.Database.Error):
+        connection.connection.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
 
 
 def of_keys(tracker: Tracker, keys: Sequence[Any], using: str) -> Iterator[tuple[Any, ...]]:

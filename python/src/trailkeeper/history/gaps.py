@@ -37,8 +37,8 @@ class Gap:
     Args:
         previous: the version before the gap.
         event: the version behind it.
-        changes: the fields, each with the value that `previous` left and the one that `event` found.
-            None stands for a value where there was no object: `event` is a create although
+        changes: the fields, each with the value that `previous` left and the one that `event`
+            found. None stands for a value where there was no object: `event` is a create although
             nothing was deleted, or no create although something was.
         is_reconciled: whether `event` was written by `reconcile --record`.
     """
@@ -54,8 +54,9 @@ class Gap:
         return tuple(change.field for change in self.changes)
 
     def __str__(self) -> str:
-        where = f"{self.event.object_key} between {self.previous.event_id} and {self.event.event_id}"
-        return f"{where}: {', '.join(self.fields) or 'existence'}"
+        versions = f"{self.previous.event_id} and {self.event.event_id}"
+        what = ", ".join(self.fields) or "existence"
+        return f"{self.event.object_key} between {versions}: {what}"
 
 
 class _Row(NamedTuple):
@@ -98,12 +99,14 @@ def gaps_of(chosen: "EventQuerySet") -> Iterator[Gap]:
 def _page(versions: "EventQuerySet") -> tuple[dict[str, str], bool]:
     """The keys of the first objects by the ids of their events; whether these are all."""
     ordered = versions.order_by("object_key").values_list("event_id", "object_key")
-    rows = list(ordered[: PAGE + 1])
+    rows: list[Any] = list(ordered[: PAGE + 1])
     if len(rows) <= PAGE:
         return dict(rows), True
     # Of the last object there may be more.
     last = rows[-1][1]
-    whole = [row for row in rows if row[1] != last] or ordered.filter(object_key=last)
+    whole: list[Any] = [row for row in rows if row[1] != last]
+    if not whole:
+        whole = list(ordered.filter(object_key=last))
     return dict(whole), False
 
 

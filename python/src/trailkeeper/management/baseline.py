@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError
 from django.core.management.base import CommandError
+from django.db import DatabaseError
 
 from trailkeeper.baseline import Step, baseline
 from trailkeeper.exceptions import TrailkeeperError

@@ -84,9 +84,7 @@ def _in_doubt() -> int:
         return int(json.loads(engine.trail().stats())["spool"]["in_doubt"])
 
 
-def _summary(
-    command: BaseCommand, reconciliation: Reconciliation, kinds: dict[Kind, int]
-) -> None:
+def _summary(command: BaseCommand, reconciliation: Reconciliation, kinds: dict[Kind, int]) -> None:
     for name, rows in sorted(reconciliation.not_comparable.items()):
         command.stdout.write(f"not comparable: {name} in {rows} rows")
     found = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.items())

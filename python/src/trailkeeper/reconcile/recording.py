@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trailkeeper.capture.links import add_links
+from trailkeeper.capture.links import add_named_links
 from trailkeeper.history.gaps import FOUND_BY
 from trailkeeper.layers import context
 from trailkeeper.reconcile.drift import Drift, Kind
@@ -35,9 +35,7 @@ ACTOR: Final = "trailkeeper reconcile"
 REASON: Final = "found by reconciliation: written past the trail"
 
 
-def record(
-    tracker: Tracker, comparison: Comparison, found: dict[Any, Drift], using: str
-) -> int:
+def record(tracker: Tracker, comparison: Comparison, found: dict[Any, Drift], using: str) -> int:
     """Writes an event for each drift that still is what was found, with its row locked.
 
     Returns:
@@ -57,13 +55,13 @@ def record(
 def _add(transaction: Transaction, tracker: Tracker, drift: Drift) -> None:
     link = tracker.link
     if link is not None:
-        pairs = [
+        ids = [
             (drift.object_id, other["object_id"])
             for change in drift.changes
             for other in change.old or change.new
         ]
         action = "link" if drift.kind is Kind.MISSING else "unlink"
-        add_links(transaction, link, action, pairs, alias=drift.database, data=FOUND_BY)
+        add_named_links(transaction, link, action, ids, alias=drift.database, data=FOUND_BY)
         return
     names = names_of(tracker)
     before, after = drift.recorded, drift.stored

@@ -15,9 +15,9 @@ from trailkeeper.reconcile.drift import Drift
 from trailkeeper.tables.events import names_of
 from trailkeeper.tables.known import KnownRows, KnownVersion
 from trailkeeper.tables.stored import (
+    CHUNK,
     all_rows,
     chunks,
-    CHUNK,
     id_of_key,
     key_pages,
     read,
@@ -112,7 +112,7 @@ class RowComparison:
                     database=self.using,
                     recorded=ended,
                     stored=starts,
-                    event_id=version and version.event_id,
+                    event_id=version.event_id if version else None,
                 )
         return found
 
@@ -124,7 +124,7 @@ class RowComparison:
 
     def _existing(self, object_ids: Sequence[str]) -> set[str]:
         """Those of the objects that have a row."""
-        found = set()
+        found: set[str] = set()
         keys = list(self._keys(object_ids).values())
         for chunk in chunks(keys, CHUNK):
             rows = all_rows(self.tracker, self.using).filter(pk__in=chunk)

@@ -64,10 +64,11 @@ def _meant(name: type[models.Model] | str) -> Iterator[type[models.Model]]:
         yield from filter(_is_own, config.get_models(include_auto_created=True))
         return
     try:
-        model = apps.get_model(name) if isinstance(name, str) else name
+        named: Any = apps.get_model(name) if isinstance(name, str) else name
     except (LookupError, ValueError) as error:
         raise InvalidRequestError(f"no model is called {name!r}") from error
-    model = model._meta.concrete_model or model
+    concrete: Any = named._meta.concrete_model
+    model: type[models.Model] = concrete or named
     yield model
     for field in model._meta.local_many_to_many:
         through = field.remote_field.through

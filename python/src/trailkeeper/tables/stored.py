@@ -83,7 +83,9 @@ def read(tracker: Tracker, using: str, keys: Sequence[Any]) -> dict[Any, Values]
     found: dict[Any, Values] = {}
     for chunk in chunks(keys, CHUNK):
         rows = all_rows(tracker, using).filter(pk__in=chunk)
-        found.update((key, tuple(values)) for key, *values in rows.values_list("pk", *tracker.attnames))
+        found.update(
+            (key, tuple(values)) for key, *values in rows.values_list("pk", *tracker.attnames)
+        )
     return found
 
 
