@@ -109,7 +109,7 @@ def baseline(
 def _unknown(tracker: Tracker, using: str, tenant: str | None) -> Iterator[tuple[int, list[Any]]]:
     """For each page its number of rows, and the keys of those that the trail does not have."""
     if tracker.link is not None:
-        links = KnownLinks.of(tracker.link, using, tenant)
+        links = KnownLinks.of(tracker, tracker.link, using, tenant)
         for pairs in pair_pages(tracker, tracker.link, using):
             linked = links.newest(list(pairs))
             yield len(pairs), [key for pair, key in pairs.items() if pair not in linked]

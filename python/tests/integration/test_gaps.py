@@ -109,6 +109,15 @@ def test_a_baseline_must_agree_with_what_was_known(rows):
     assert changes() == [("name", "Ada", "Eve")]
 
 
+def test_a_table_that_was_emptied_has_no_objects(rows):
+    emptied = version(1, action="truncate", object_id=None)
+    created = version(2, action="create", after={"id": 1, "name": "Eve"})
+    rows([CREATED, emptied, created])
+    assert changes() == []
+    rows([CREATED, {**emptied, "model": "shop.order"}, created])
+    assert changes() != []
+
+
 def test_objects_of_two_databases_are_two(rows):
     other = version(1, database="archive", action="create", after={"id": 1, "name": "Eve"})
     rows([CREATED, other])

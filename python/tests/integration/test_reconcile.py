@@ -215,6 +215,22 @@ def test_what_never_stands_still_is_told_apart(shop, monkeypatch):
     assert reconciliation.unsettled == 1
 
 
+def test_what_a_recorded_truncate_took_is_not_left_over(shop):
+    from trailkeeper.capture.transactions import capture_of
+
+    for label, table in (("shop.note", "shop_note"), ("shop.order_tags", "shop_order_tags")):
+        execute(f"DELETE FROM {table}")
+        items = {"kind": "change", "action": "truncate", "outcome": "success"}
+        capture_of(connection).add_event({**items, "database": "default", "model": label}, None)
+    assert found() == []
+    Note.objects.create(slug="a", body="again")
+    shop.tags.add(*Tag.objects.all())
+    assert found() == []
+    assert list(trailkeeper.history((Note, "a")).gaps()) == []
+    execute("DELETE FROM shop_note")
+    assert [kind for kind, *_ in found()] == ["left_over"]
+
+
 # What is written down.
 
 

@@ -5,10 +5,13 @@ versions stay as they are: a gap is found when it is read, and nothing is correc
 
 - A value that either side does not know contradicts nothing.
 - A masked value is compared by its mask.
+- A table that was emptied by a recorded TRUNCATE has no objects from then on.
 - What `manage.py trailkeeper reconcile --record` has written down is a gap too: the event says
   what was found, and not who did it.
 """
 
+import datetime
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -59,11 +62,16 @@ class Gap:
         return f"{self.event.object_key} between {versions}: {what}"
 
 
+_Times = dict[tuple[str | None, str | None], list[datetime.datetime]]
+
+
 class _Row(NamedTuple):
     """A version as it is read; the names are those of the columns."""
 
     event_id: str
+    occurred_at: datetime.datetime
     database: str | None
+    model: str
     object_key: str
     action: str
     changed: list[str]
@@ -85,12 +93,13 @@ def gaps_of(chosen: "EventQuerySet") -> Iterator[Gap]:
     reads by pages, in the order of `object_key`.
     """
     versions = chosen.filter(kind="change", action__in=sorted(VERSIONS)).exclude(object_key=None)
+    emptied = _emptied(versions.model)
     after: str | None = None
     while True:
         page = versions if after is None else versions.filter(object_key__gt=after)
         wanted, is_last = _page(page)
         if wanted:
-            yield from _gaps_in(versions.model, wanted)
+            yield from _gaps_in(versions.model, wanted, emptied)
             after = max(wanted.values())
         if is_last:
             return
@@ -110,7 +119,16 @@ def _page(versions: "EventQuerySet") -> tuple[dict[str, str], bool]:
     return dict(whole), False
 
 
-def _gaps_in(model: type["Event"], wanted: dict[str, str]) -> Iterator[Gap]:
+def _emptied(model: type["Event"]) -> _Times:
+    """When tables were emptied, by database and model."""
+    found: _Times = defaultdict(list)
+    events = model.objects.filter(kind="change", action="truncate").oldest_first()
+    for database, label, occurred_at in events.values_list("database", "model", "occurred_at"):
+        found[database, label].append(occurred_at)
+    return found
+
+
+def _gaps_in(model: type["Event"], wanted: dict[str, str], emptied: _Times) -> Iterator[Gap]:
     keys = sorted(set(wanted.values()))
     events = model.objects.filter(
         kind="change",
@@ -126,7 +144,7 @@ def _gaps_in(model: type["Event"], wanted: dict[str, str]) -> Iterator[Gap]:
     by_object = ordered.order_by("database", "object_key", *ordered.query.order_by)
     rows = (_Row(*row) for row in by_object.values_list(*_Row._fields).iterator())
     for _, versions in groupby(rows, key=lambda row: (row.database, row.object_key)):
-        found += (gap for gap in _gaps_between(versions) if gap[1].event_id in wanted)
+        found += (gap for gap in _gaps_between(versions, emptied) if gap[1].event_id in wanted)
     if not found:
         return
     ids = {row.event_id for previous, event, _ in found for row in (previous, event)}
@@ -143,11 +161,16 @@ def _gaps_in(model: type["Event"], wanted: dict[str, str]) -> Iterator[Gap]:
         )
 
 
-def _gaps_between(versions: Iterator[_Row]) -> Iterator[tuple[_Row, _Row, list[Change]]]:
+def _gaps_between(
+    versions: Iterator[_Row], emptied: _Times
+) -> Iterator[tuple[_Row, _Row, list[Change]]]:
     previous: _Row | None = None
     state: Any = None
     for version in versions:
         if previous is not None:
+            times = emptied.get((version.database, version.model), ())
+            if any(previous.occurred_at < time < version.occurred_at for time in times):
+                state = None
             found = contradictions(state, start_of(version))
             if found is not None or version.is_reconciled:
                 yield previous, version, found or []

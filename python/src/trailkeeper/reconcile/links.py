@@ -30,7 +30,7 @@ class LinkComparison:
         self.tracker = tracker
         self.link = link
         self.using = using
-        self.known = KnownLinks.of(link, using, tenant)
+        self.known = KnownLinks.of(tracker, link, using, tenant)
         #: How many links were compared.
         self.rows = 0
         #: Nothing: a link is there or not.

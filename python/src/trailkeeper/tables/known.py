@@ -35,6 +35,7 @@ Pair = tuple[str, str]
 
 _VERSIONS: Final = "(" + ", ".join(f"'{action}'" for action in sorted(VERSIONS)) + ")"
 _NEWEST_FIRST: Final = "occurred_at DESC, position DESC, seq DESC NULLS FIRST"
+_MICROSECONDS: Final = 'Timestamp(Microsecond, Some("UTC"))'
 _OLDEST_FIRST: Final = "occurred_at, position, seq NULLS LAST"
 
 
@@ -85,12 +86,15 @@ class _Known:
         condition: which of their events, in SQL.
         using: the alias of the database.
         tenant: whose events, where each tenant has tables of its own.
+        emptied_at: when the table was last emptied by a TRUNCATE, in microseconds: what was
+            recorded until then tells nothing of the rows that are there now.
     """
 
     model: str
     condition: str
     using: str
     tenant: str | None
+    emptied_at: int
 
     def _ask(self, sql: str, more: str = "", *params: Any) -> Any:
         """The rows of a statement, in which `{scope}` stands for the events that are meant.
@@ -104,6 +108,9 @@ class _Known:
         if self.tenant is not None:
             scope += " AND tenant = %s"
             values.append(self.tenant)
+        if self.emptied_at:
+            scope += " AND occurred_at > arrow_cast(%s, %s)"
+            values += [self.emptied_at, _MICROSECONDS]
         return engine.query(bind(sql.replace("{scope}", scope + more), [*values, *params])).rows
 
     def _of_objects(self, object_ids: Sequence[str]) -> tuple[str, list[Any]]:
@@ -153,8 +160,13 @@ class KnownRows(_Known):
     @classmethod
     def of(cls, tracker: Tracker, using: str, tenant: str | None) -> KnownRows:
         """Those of a tracker's table."""
-        condition = f"action IN {_VERSIONS}"
-        return cls(model=tracker.label, condition=condition, using=using, tenant=tenant)
+        return cls(
+            model=tracker.label,
+            condition=f"action IN {_VERSIONS}",
+            using=using,
+            tenant=tenant,
+            emptied_at=_emptied_at(tracker, using),
+        )
 
     def newest(self, object_ids: Sequence[str]) -> dict[str, KnownVersion]:
         """The newest version of each of these objects that the trail has one of."""
@@ -242,7 +254,7 @@ class KnownLinks(_Known):
     link: Link
 
     @classmethod
-    def of(cls, link: Link, using: str, tenant: str | None) -> KnownLinks:
+    def of(cls, tracker: Tracker, link: Link, using: str, tenant: str | None) -> KnownLinks:
         """Those that the rows of an automatic through model stand for."""
         # A field's name is an identifier: nothing in it needs to be quoted.
         return cls(
@@ -250,6 +262,7 @@ class KnownLinks(_Known):
             model=link.model,
             using=using,
             tenant=tenant,
+            emptied_at=_emptied_at(tracker, using),
             link=link,
         )
 
@@ -282,6 +295,17 @@ class KnownLinks(_Known):
             for other in json.loads(related or "[]"):
                 if other.get("model") == self.link.target_model:
                     yield (object_id, other["object_id"]), action
+
+
+def _emptied_at(tracker: Tracker, using: str) -> int:
+    rows = engine.query(
+        bind(
+            "SELECT arrow_cast(MAX(occurred_at), 'Int64') FROM events WHERE kind = 'change' "
+            "AND action = 'truncate' AND model = %s AND database = %s",
+            [tracker.label, using],
+        )
+    ).rows
+    return rows[0][0] or 0
 
 
 def _numbers(object_ids: Sequence[str]) -> list[int]:

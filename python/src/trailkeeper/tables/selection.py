@@ -71,6 +71,6 @@ def _meant(name: type[models.Model] | str) -> Iterator[type[models.Model]]:
     model: type[models.Model] = concrete or named
     yield model
     for field in model._meta.local_many_to_many:
-        through = field.remote_field.through
+        through: Any = field.remote_field.through
         if through._meta.auto_created:
             yield through
