@@ -19,12 +19,32 @@ CHUNK: Final = 500
 
 
 def matched_by(query: sql.Query, tracker: Tracker, using: str) -> list[tuple[Any, ...]]:
-    """The rows that a statement will change, in the order of the tracker's fields."""
+    """The rows that a statement will change, in the order of the tracker's fields.
+
+    In a transaction they are locked, as the statement is about to do: another transaction that is
+    changing one of them is waited for, and what it leaves is read.
+    """
     _lock_sqlite(tracker, using)
     select = query.chain(klass=sql.Query)
     select.clear_ordering(force=True)
     rows: QuerySet[Any] = QuerySet(model=query.model, query=select, using=using)
+    if _can_lock(select, using):
+        features = connections[using].features
+        # An update leaves the key alone, and lets rows refer to it meanwhile.
+        is_update = not isinstance(query, sql.DeleteQuery)
+        no_key = is_update and features.has_select_for_no_key_update
+        rows = rows.select_for_update(no_key=no_key)
     return list(rows.values_list(*tracker.attnames))
+
+
+def _can_lock(select: sql.Query, using: str) -> bool:
+    """Whether rows of the query can be locked: one table's, neither grouped nor combined."""
+    connection = connections[using]
+    if not connection.features.has_select_for_update or connection.get_autocommit():
+        return False
+    tables = [alias for alias, count in select.alias_refcount.items() if count]
+    is_plain = not (select.distinct or select.combinator or select.is_sliced)
+    return is_plain and select.group_by is None and len(tables) <= 1
 
 
 def _lock_sqlite(tracker: Tracker, using: str) -> None:
