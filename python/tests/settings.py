@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     *(["hijack"] if find_spec("hijack") else []),
     "trailkeeper",
     "tests.shop",
+    "tests.shapes",
 ]
 TEMPLATES = [
     {

@@ -42,6 +42,8 @@ class Link:
         source: attribute of the through row that holds the key of that model's object.
         target: attribute that holds the key of the other side's.
         target_model: label of the other side's model.
+        is_source_secret: whether that object's key is a secret.
+        is_target_secret: whether the other side's is.
     """
 
     model: str
@@ -49,6 +51,8 @@ class Link:
     source: str
     target: str
     target_model: str
+    is_source_secret: bool
+    is_target_secret: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +296,8 @@ def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterato
                 source=_attname(through, field.m2m_field_name()),
                 target=_attname(through, field.m2m_reverse_field_name()),
                 target_model=field.related_model._meta.label_lower,
+                is_source_secret=is_secret(owner._meta.pk),
+                is_target_secret=is_secret(field.related_model._meta.pk),
             )
 
 
