@@ -53,8 +53,8 @@ def record(
     doing = f"record the update of a {tracker.label}"
     try:
         before = known_values(instance, tracker)
-        after, is_computed = tracker.layout.written(before, key, values)
-        object_id = str(key) if tracker.is_plain_key else object_id_of(tracker, after)
+        after, known, is_computed = tracker.layout.written(before, key, values)
+        object_id = str(key) if tracker.is_plain_key else object_id_of(tracker, known)
         label = label_of(instance, tracker, capture.connection)
         alias = compiler.using
         transaction = None
@@ -66,7 +66,7 @@ def record(
                 tracker.schema, current_context(), "update", object_id, label, before, after, alias
             )
             if tracker.through and before is not None:
-                links.follow(transaction, tracker, before, after, alias=alias)
+                links.follow(transaction, tracker, before, known, alias=alias)
             if len(transaction):
                 spool.prepare(transaction, capture.note)
     except Exception as error:
@@ -74,16 +74,17 @@ def record(
         return execute()
 
     def confirm(_: Any, transaction: Transaction) -> None:
-        nonlocal after
+        nonlocal after, known
         if is_computed:
             after = next(iter(rows.of_keys(tracker, [key], alias).values()), after)
             if tracker.mutable:
                 after = frozen(after, tracker.mutable)
+            known = after
         transaction.change(
             tracker.schema, current_context(), "update", object_id, label, before, after, alias
         )
         if tracker.through and before is not None:
-            links.follow(transaction, tracker, before, after, alias=alias)
+            links.follow(transaction, tracker, before, known, alias=alias)
 
     if transaction is None:
         result = statement.join(capture, execute, confirm=confirm, has_effect=bool, doing=doing)
@@ -96,5 +97,5 @@ def record(
             doing=doing,
         )
     if result:
-        remember(instance, tracker, after, capture.scope)
+        remember(instance, tracker, known, capture.scope)
     return result
