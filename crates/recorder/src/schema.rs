@@ -1,6 +1,6 @@
 //! The fields of a model, and how each value is brought into its stored form.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use trailkeeper_event::{compare_utf16, write_json_string};
@@ -131,7 +131,11 @@ impl Schema {
             return Ok(Fidelity::Inexact);
         }
         let start = out.len();
-        let mut fidelity = field.write(value, out)?;
+        let mut fidelity = match field.write(value, out) {
+            // A field that cannot tell its own value costs that value, and not the event.
+            Err(error) if error.is_instance_of::<PyException>(value.py()) => Fidelity::Inexact,
+            written => written?,
+        };
         if out.len() - start > self.max_value_len {
             fidelity = Fidelity::Inexact;
         }

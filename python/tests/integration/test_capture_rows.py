@@ -5,10 +5,12 @@ import json
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F
 from django.db.models.sql import UpdateQuery
 from tests.shop.models import Customer, Ignored, Line, Note, Order, Tag
+
+from trailkeeper.capture import registry
 
 pytestmark = pytest.mark.django_db
 
@@ -386,3 +388,35 @@ def test_what_cannot_be_noted_of_a_loaded_instance_costs_nothing_else(recorded, 
     (event,) = recorded()
     assert event["before"] == {"number": "1"}
     assert "options" in event["unavailable"]
+
+
+def test_a_field_that_fails_costs_its_value_and_not_the_event(recorded, monkeypatch):
+    def refuse(self, value):
+        raise ValueError(value)
+
+    order = make_order(number="1")
+    recorded()
+    monkeypatch.setattr(models.CharField, "to_python", refuse)
+    registry.reset()
+
+    class Text(str):
+        pass
+
+    order.number = Text("2")
+    order.save()
+    monkeypatch.undo()
+    (event,) = recorded()
+    assert "number" in event["unavailable"]
+    assert "number" not in event["after"]
+    # So that table and trail agree again.
+    Order.objects.update(number="3")
+
+
+class Wordless(str):
+    def __str__(self) -> str:
+        return 1  # type: ignore[return-value]
+
+
+def test_a_key_that_has_no_text_is_named_as_the_database_has_it(recorded):
+    Note(slug=Wordless("a"), body="x").save(force_insert=True)
+    assert [event["object_id"] for event in recorded()] == ["a"]

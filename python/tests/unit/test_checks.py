@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core import checks as django_checks
 from django.core.checks import Error, Warning
 
@@ -431,3 +432,15 @@ def test_checking_makes_no_folder(found, tmp_path):
 def test_all_that_is_wrong_is_told_at_once(found):
     messages = found(STORE="s3://b", EXCLUDE=["x.y", 5], SYNC="never", TENANT=3, OTHER=1)
     assert [number for number, *_ in messages] == ["E002", "E003", "E004", "W001", "E007", "E009"]
+
+
+# Which applications are checked.
+
+
+def test_checks_of_other_applications_say_nothing_of_this_one(settings):
+    settings.MIDDLEWARE = []
+    others = [config for config in apps.get_app_configs() if config.name != "trailkeeper"]
+    assert check_middleware(app_configs=others) == []
+    assert check_settings(app_configs=others) == []
+    own = [apps.get_app_config("trailkeeper")]
+    assert [message.id for message in check_middleware(app_configs=own)] == ["trailkeeper.W002"]

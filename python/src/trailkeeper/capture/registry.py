@@ -202,7 +202,11 @@ def object_id_of(tracker: Tracker, values: Sequence[Any]) -> str | None:
 
 def text_of_key(tracker: Tracker, key: Any) -> str:
     """The id of an object whose primary key is one value."""
-    text = str(key)
+    try:
+        text = str(key)
+    except Exception:
+        # A type of the project's own, which need not be made for people: as the database has it.
+        text = str(tracker.model._meta.pk.get_prep_value(key))
     return masked_id(text) if tracker.has_secret_pk else text
 
 
@@ -288,13 +292,19 @@ def _links_through(model: type[models.Model]) -> Iterator[Link]:
 
 
 def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterator[Link]:
+    own = {field.attname for field in through._meta.local_concrete_fields}
     for field in owner._meta.local_many_to_many:
-        if field.remote_field.through is through:
+        if field.remote_field.through is not through:
+            continue
+        source = _attname(through, field.m2m_field_name())
+        target = _attname(through, field.m2m_reverse_field_name())
+        # Ends in another table, or of several columns, are not told as links: the row itself is.
+        if source in own and target in own:
             yield Link(
                 model=owner._meta.label_lower,
                 field=field.name,
-                source=_attname(through, field.m2m_field_name()),
-                target=_attname(through, field.m2m_reverse_field_name()),
+                source=source,
+                target=target,
                 target_model=field.related_model._meta.label_lower,
                 is_source_secret=is_secret(owner._meta.pk),
                 is_target_secret=is_secret(field.related_model._meta.pk),

@@ -7,7 +7,8 @@ everything that is not part of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from trailkeeper import spool
 from trailkeeper._recorder import frozen
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from trailkeeper.capture.transactions import Capture
 
 __all__ = ["record"]
+
+#: Types of keys whose text is their id, without asking further.
+PLAIN_KEYS: Final = frozenset({int, str, UUID})
 
 
 def record(
@@ -54,7 +58,8 @@ def record(
     try:
         before = known_values(instance, tracker)
         after, known, is_computed = tracker.layout.written(before, key, values)
-        object_id = str(key) if tracker.is_plain_key else object_id_of(tracker, known)
+        is_plain = tracker.is_plain_key and type(key) in PLAIN_KEYS
+        object_id = str(key) if is_plain else object_id_of(tracker, known)
         label = label_of(instance, tracker, capture.connection)
         alias = compiler.using
         transaction = None

@@ -16,6 +16,7 @@ from trailkeeper.checks.middleware import AUTHENTICATION, MIDDLEWARE, check_midd
 from trailkeeper.checks.origin import check_celery, check_headers, check_proxies
 from trailkeeper.checks.patterns import check_paths, check_patterns, check_shares
 from trailkeeper.checks.places import check_environment, check_places
+from trailkeeper.checks.scope import is_asked
 from trailkeeper.checks.values import CHOICES, TYPES, check_keys, check_values
 
 __all__ = [
@@ -35,8 +36,10 @@ def register() -> None:
     django_register(check_middleware, Tags.compatibility)
 
 
-def check_settings(**_: Any) -> list[CheckMessage]:
+def check_settings(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Checks the dict `TRAILKEEPER`, and the store that the environment names."""
+    if not is_asked(app_configs):
+        return []
     value = getattr(django_settings, "TRAILKEEPER", {})
     if not isinstance(value, dict):
         return [

@@ -7,14 +7,18 @@ from typing import Any, Final
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Warning
 
+from trailkeeper.checks.scope import is_asked
+
 __all__ = ["AUTHENTICATION", "MIDDLEWARE", "check_middleware"]
 
 MIDDLEWARE: Final = "trailkeeper.middleware.TrailkeeperMiddleware"
 AUTHENTICATION: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
-def check_middleware(**_: Any) -> list[CheckMessage]:
+def check_middleware(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Checks that the middleware is there, and behind authentication."""
+    if not is_asked(app_configs):
+        return []
     middleware = list(getattr(django_settings, "MIDDLEWARE", []))
     if MIDDLEWARE not in middleware:
         return [
