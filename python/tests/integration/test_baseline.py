@@ -15,9 +15,8 @@ from tests.shop.models import ApiKey, Customer, Line, Note, Order, Tag
 
 import trailkeeper
 from trailkeeper import baseline as module
-from trailkeeper import spool
+from trailkeeper import capture, spool
 from trailkeeper.baseline import Step, baseline
-from trailkeeper.capture import compilers
 from trailkeeper.conf import settings as trail_settings
 from trailkeeper.exceptions import UnavailableError
 from trailkeeper.reconcile import drift
@@ -32,7 +31,7 @@ pytestmark = [
 @pytest.fixture
 def shop(db):
     """Rows that were there before the trail."""
-    compilers.uninstall()
+    capture.uninstall()
     try:
         ada = Customer.objects.create(name="Ada")
         order = Order.objects.create(
@@ -44,16 +43,16 @@ def shop(db):
         ApiKey.objects.create(key="sk-1", owner="Ada")
         return order
     finally:
-        compilers.install()
+        capture.install()
 
 
 def notes(count: int, body: str = "0") -> None:
     """Notes that were there before the trail."""
-    compilers.uninstall()
+    capture.uninstall()
     try:
         Note.objects.bulk_create([Note(slug=f"{n:05}", body=body) for n in range(count)])
     finally:
-        compilers.install()
+        capture.install()
 
 
 def run(**options: Any) -> Counter[str]:

@@ -90,6 +90,7 @@ def test_an_upsert_by_a_composite_key(recorded):
     assert events[0]["before"] == {"amount": 5}
 
 
+@pytest.mark.drift("one event stands for the rows")
 def test_where_nothing_is_returned_one_event_tells_of_the_statement(recorded, monkeypatch):
     monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
     Note.objects.bulk_create([Note(slug="a", body="2")], ignore_conflicts=True)
@@ -193,6 +194,7 @@ def test_a_loaded_row_that_is_gone_is_not_deleted_again(recorded):
     assert Customer.objects.filter(pk=second.pk).exists()
 
 
+@pytest.mark.drift("the number stands for the rows")
 def test_of_loaded_rows_that_are_partly_gone_the_number_is_told(recorded):
     for name in ("Ada", "Bob", "Cid"):
         Customer.objects.create(name=name)
@@ -304,6 +306,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_statement():
     assert peaks[1] < 2 * peaks[0]
 
 
+@pytest.mark.drift("what was not read is not recorded")
 def test_a_look_up_that_fails_costs_the_event_and_not_the_statement(recorded, monkeypatch):
     def refuse(*_):
         raise OperationalError("no")

@@ -18,8 +18,8 @@ from tests.shapes.models import (
 )
 
 import trailkeeper
+from trailkeeper import capture
 from trailkeeper.baseline import baseline
-from trailkeeper.capture import compilers
 from trailkeeper.history.state import UnknownValueError
 from trailkeeper.reconcile import Kind, Reconciliation, drift
 from trailkeeper.tables import known, stored
@@ -93,11 +93,11 @@ def test_what_the_orm_writes_has_neither_drift_nor_gaps(pages):
 
 
 def test_each_table_has_a_baseline(pages):
-    compilers.uninstall()
+    capture.uninstall()
     try:
         fill()
     finally:
-        compilers.install()
+        capture.install()
     steps = {step.model: step.recorded for step in baseline(models=["shapes"])}
     assert steps == {
         "shapes.place": 3,

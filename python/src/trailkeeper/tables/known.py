@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from trailkeeper import engine
 from trailkeeper.backend.literals import bind
 from trailkeeper.history.versions import VERSIONS, State, end_of
+from trailkeeper.tables.events import names_of
+from trailkeeper.tables.stored import CHUNK, chunks
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Link, Tracker
@@ -155,7 +157,13 @@ class _Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRows(_Known):
-    """The versions of the rows of a table."""
+    """The versions of the rows of a table.
+
+    Args:
+        names: the fields that a whole state has.
+    """
+
+    names: frozenset[str]
 
     @classmethod
     def of(cls, tracker: Tracker, using: str, tenant: str | None) -> KnownRows:
@@ -166,6 +174,7 @@ class KnownRows(_Known):
             using=using,
             tenant=tenant,
             emptied_at=_emptied_at(tracker, using),
+            names=frozenset(names_of(tracker)),
         )
 
     def newest(self, object_ids: Sequence[str]) -> dict[str, KnownVersion]:
@@ -228,11 +237,25 @@ class KnownRows(_Known):
         condition, params = self._of_objects(object_ids)
         rows = self._ask(
             "SELECT DISTINCT object_id FROM events WHERE {scope}",
-            f"{condition} AND (action IN ('create', 'baseline')"
-            " OR (action = 'update' AND unavailable IS NULL))",
+            f"{condition} AND action IN ('create', 'baseline')",
             *params,
         )
-        return {object_id for (object_id,) in rows}.intersection(object_ids)
+        begun = {object_id for (object_id,) in rows}.intersection(object_ids)
+        others = [object_id for object_id in object_ids if object_id not in begun]
+        for ids in chunks(others, CHUNK):
+            condition, params = self._of_objects(ids)
+            updates = self._ask(
+                "SELECT object_id, after FROM events WHERE {scope}",
+                f"{condition} AND action = 'update' AND unavailable IS NULL",
+                *params,
+            )
+            wanted = set(ids)
+            begun.update(
+                object_id
+                for object_id, after in updates
+                if object_id in wanted and self.names <= json.loads(after or "{}").keys()
+            )
+        return begun
 
     def existing_pages(self) -> Iterator[list[str]]:
         """The ids of all objects that are there, as the trail has it."""
