@@ -190,7 +190,9 @@ def test_links_name_the_field_and_the_other_side(recorded):
     order.tags.set([blue])
     blue.order_set.clear()
     events = recorded()
-    assert [(e["action"], e["related"][0]["object_id"]) for e in events] == [
+    told = [(e["action"], e["related"][0]["object_id"]) for e in events]
+    # Django takes the keys of one `add()` from a set.
+    assert sorted(told[:2]) + told[2:] == [
         ("link", str(red.pk)),
         ("link", str(blue.pk)),
         ("unlink", str(red.pk)),
