@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.db import models
-from django.db.backends.utils import format_number
 
 from trailkeeper.conf import settings
 
@@ -41,6 +40,10 @@ _KINDS: Final[list[tuple[type[models.Field[Any, Any]], str]]] = [
     (models.CharField, "text"),
     (models.TextField, "text"),
 ]
+#: Significant digits of a decimal that SQLite gives back.
+SQLITE_DIGITS: Final = 15
+#: For rounding numbers of any length.
+WIDE: Final = decimal.Context(prec=decimal.MAX_PREC)
 # Lists may change after the event: they are written at once and compared as JSON.
 _MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
 
@@ -73,7 +76,12 @@ def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
     """What the recorder must know of `field` on a database of `vendor`."""
     target = _target(field)
     kind = "json" if is_mutable(target) else _kind(target)
-    places = target.decimal_places if isinstance(target, models.DecimalField) else None
+    places = None
+    if isinstance(target, models.DecimalField):
+        places = target.decimal_places
+        if vendor == "sqlite" and (target.max_digits or SQLITE_DIGITS + 1) > SQLITE_DIGITS:
+            # Digits alone do not say what is stored.
+            kind = "any"
     return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
 
 
@@ -104,14 +112,18 @@ def _normaliser(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], A
 
 
 def _quantise(field: models.DecimalField[Any, Any], value: Any, vendor: str) -> Any:
-    """The decimal as stored: PostgreSQL rounds half away from zero, Django itself half to even."""
+    """The decimal as stored."""
     number = field.to_python(value)
     if number is None or not number.is_finite():
         return number
     places = field.decimal_places
-    if vendor == "postgresql":
-        step = decimal.Decimal(1).scaleb(-places)
-        number = number.quantize(step, rounding=decimal.ROUND_HALF_UP)
-    else:
-        number = decimal.Decimal(format_number(number, field.max_digits, places) or 0)
+    step = None if places is None else decimal.Decimal(1).scaleb(-places)
+    if vendor == "sqlite":
+        # It stores a float, of which Django believes so many digits, and rounds them half to even.
+        number = decimal.Context(prec=SQLITE_DIGITS).create_decimal_from_float(float(number))
+        if step is not None:
+            number = number.quantize(step, context=field.context)
+    elif step is not None:
+        # PostgreSQL, MariaDB and MySQL round half away from zero.
+        number = number.quantize(step, rounding=decimal.ROUND_HALF_UP, context=WIDE)
     return number if number else abs(number)
