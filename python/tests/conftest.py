@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db.backends.utils import CursorWrapper
 
 from trailkeeper import drainer, failure, spool
 from trailkeeper._recorder import decode
@@ -52,6 +53,25 @@ def split_records(data: bytes) -> Iterator[bytes]:
         length = int.from_bytes(data[:4], "little")
         yield data[4 : 4 + length]
         data = data[4 + length :]
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All statements sent from now on: those too that the log of queries does not list."""
+    sent: list[str] = []
+
+    def watch(name: str) -> None:
+        original = getattr(CursorWrapper, name)
+
+        def execute(self: Any, sql: str, *args: Any) -> Any:
+            sent.append(sql)
+            return original(self, sql, *args)
+
+        monkeypatch.setattr(CursorWrapper, name, execute)
+
+    watch("_execute")
+    watch("_executemany")
+    return sent
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Final, NoReturn, TypeVar
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import RecordingError
 
-__all__ = ["Losses", "losses", "optional", "report", "report_mark"]
+__all__ = ["Losses", "is_news", "losses", "optional", "report", "report_mark"]
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def report(error: BaseException, *, events: int, doing: str) -> None:
     if settings.raises:
         _raise(error, doing)
     losses.add(events, f"{doing}: {error}")
-    if _is_news(error):
+    if is_news(type(error)):
         logger.error(
             "trailkeeper could not %s: %s; %d event(s) dropped and not told to the trail yet",
             doing,
@@ -84,20 +84,21 @@ def report_mark(error: BaseException, *, doing: str) -> None:
     Nothing is lost, so nothing is raised, whatever `ON_FAILURE` says: the transaction stands
     prepared in the spool, and the drainer asks the database about it.
     """
-    if _is_news(error):
+    if is_news(type(error)):
         logger.error("trailkeeper could not %s: %s; it is in doubt until drained", doing, error)
 
 
 #: Seconds between two log lines about failures of one kind: a full disk must not fill the log too.
 QUIET: Final = 60.0
-_logged: dict[type[BaseException], float] = {}
+_logged: dict[object, float] = {}
 
 
-def _is_news(error: BaseException) -> bool:
+def is_news(what: object) -> bool:
+    """Whether nothing was logged about `what` in the last minute; from now on it was."""
     now = time.monotonic()
-    if now - _logged.get(type(error), -QUIET) < QUIET:
+    if now - _logged.get(what, -QUIET) < QUIET:
         return False
-    _logged[type(error)] = now
+    _logged[what] = now
     return True
 
 
@@ -112,5 +113,6 @@ def optional(get: Callable[[], T], *, name: str) -> T | None:
     try:
         return get()
     except Exception as error:
-        logger.warning("trailkeeper could not find out %s of an event: %r", name, error)
+        if is_news((name, type(error))):
+            logger.warning("trailkeeper could not find out %s of an event: %r", name, error)
         return None

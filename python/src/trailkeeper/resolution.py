@@ -159,7 +159,7 @@ def _overlaps(start: State, this: State, other: State | None) -> bool:
 def _state(tracker: Tracker, object_id: str, alias: str) -> State | None:
     try:
         key = tracker.model._meta.pk.to_python(object_id)
-        row = next(rows.of_keys(tracker, [key], alias), None)
+        row = next(iter(rows.of_keys(tracker, [key], alias).values()), None)
     except (ValidationError, ObjectDoesNotExist, ValueError):
         return None
     return None if row is None else json.loads(tracker.schema.encode(row))

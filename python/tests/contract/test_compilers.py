@@ -4,10 +4,12 @@ import django
 import pytest
 from django.db import connections, models
 from django.db.models import F, sql
+from django.db.models.deletion import Collector
+from django.db.models.lookups import In
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 from tests.contract.spying import parameters, spy
-from tests.shop.models import Customer, Line, Note, Order, Tag
+from tests.shop.models import Customer, Line, Membership, Note, Order, Tag
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bare")]
 
@@ -207,7 +209,7 @@ def test_delete_cascades_in_deletes_and_updates_of_each_model(order, calls):
     order.customer.delete()
     noted = calls.models()
     assert noted["update"] == [Order]
-    assert set(noted["delete"]) == {Line, Order, Order.tags.through, Customer}
+    assert set(noted["delete"]) == {Line, Order, Order.tags.through, Customer, Membership}
     assert noted["delete"][-1] is Customer
 
 
@@ -265,3 +267,37 @@ def test_a_select_is_none_of_them(order, calls):
     Order.objects.count()
     Order.objects.filter(pk=order.pk).exists()
     assert calls.models() == written()
+
+
+def test_a_collector_deletes_what_its_data_holds_by_one_condition_on_the_keys(order, monkeypatch):
+    seen = []
+    delete = Collector.delete
+
+    def watched(self):
+        seen.append(self)
+        return delete(self)
+
+    conditions = []
+    execute = SQLDeleteCompiler.execute_sql
+
+    def noted(self, *args, **kwargs):
+        conditions.append((self.query.model, self.query.where.children))
+        return execute(self, *args, **kwargs)
+
+    monkeypatch.setattr(Collector, "delete", watched)
+    monkeypatch.setattr(SQLDeleteCompiler, "execute_sql", noted)
+    line = Line.objects.create(order=order, text="a")
+    key = line.pk
+    line.delete()
+    assert [each.using for each in seen] == ["default"]
+    ((model, (condition,)),) = conditions
+    assert (model, type(condition), list(condition.rhs)) == (Line, In, [key])
+    assert list(seen[0].data) == [Line]
+    conditions.clear()
+    tags = [Tag.objects.create(name=name) for name in "ab"]
+    keys = {tag.pk for tag in tags}
+    found = Tag.objects.all()
+    assert len(found) == 2
+    found.delete()
+    batches = [children for model, children in conditions if model is Tag]
+    assert [set(condition.rhs) for (condition,) in batches] == [keys]

@@ -2,6 +2,7 @@
 
 import uuid
 
+import django
 from django.db import models
 
 from tests.shop.kinds import Computed, Folder, Kinds  # noqa: F401 (their app is this one)
@@ -61,6 +62,35 @@ class Note(models.Model):
     body = models.TextField()
 
 
+class Price(models.Model):
+    """Its code is unique, and not its key."""
+
+    code = models.CharField(max_length=20, unique=True)
+    amount = models.DecimalField(max_digits=8, decimal_places=2)
+
+
+class Stock(models.Model):
+    """Its key has two fields."""
+
+    pk = models.CompositePrimaryKey("warehouse", "sku")
+    warehouse = models.IntegerField()
+    sku = models.CharField(max_length=20)
+    amount = models.IntegerField(default=0)
+
+
+class Team(models.Model):
+    """Its members are linked by rows that say more."""
+
+    name = models.CharField(max_length=50)
+    members = models.ManyToManyField(Customer, through="Membership", related_name="teams")
+
+
+class Membership(models.Model):
+    team = models.ForeignKey(Team, on_delete=models.CASCADE)
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    role = models.CharField(max_length=20, default="member")
+
+
 class ApiKey(models.Model):
     """Its key is a secret."""
 
@@ -72,3 +102,27 @@ class Ignored(models.Model):
     """Left out by the settings."""
 
     value = models.IntegerField(default=0)
+
+
+if django.VERSION >= (6, 1):
+
+    class Shelf(models.Model):
+        name = models.CharField(max_length=20)
+
+        def __str__(self) -> str:
+            return self.name
+
+    class Box(models.Model):
+        """Goes with its shelf, and the database sees to it."""
+
+        shelf = models.ForeignKey(Shelf, on_delete=models.DB_CASCADE)
+
+    class Item(models.Model):
+        name = models.CharField(max_length=20)
+        box = models.ForeignKey(Box, on_delete=models.DB_CASCADE)
+        spare = models.ForeignKey(
+            Shelf, null=True, related_name="spares", on_delete=models.DB_SET_NULL
+        )
+        kind = models.ForeignKey(
+            Tag, db_default=1, related_name="items", on_delete=models.DB_SET_DEFAULT
+        )

@@ -1,13 +1,13 @@
 """Recording what the application writes.
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
-and rollbacks, `instances` what instances were loaded with, `compilers` the statements. `install()`
-puts all of them in place.
+and rollbacks, `instances` what instances were loaded with, `deletes` which of them are deleted,
+`compilers` the statements. `install()` puts all of them in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, instances, transactions
+from trailkeeper.capture import compilers, deletes, instances, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -16,11 +16,13 @@ def install() -> None:
     """Starts capture; a second call changes nothing."""
     transactions.install()
     instances.install()
+    deletes.install()
     compilers.install()
 
 
 def uninstall() -> None:
     """Puts all that was wrapped back as Django has it."""
     compilers.uninstall()
+    deletes.uninstall()
     instances.uninstall()
     transactions.uninstall()

@@ -1,34 +1,56 @@
-"""Deletes: of instances, of all rows that a query matches, of links."""
+"""Deletes: of instances, of all rows that a query matches, of links.
+
+Wraps this private interface of Django, held by a contract test: `Collector.delete`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
-from trailkeeper.capture import links, rows, statement
+from django.db import connections
+from django.db.models import deletion
+from django.db.models.lookups import In
+
+from trailkeeper.capture import cascades, links, rows, statement
+from trailkeeper.capture.cascades import Dependants
+from trailkeeper.capture.instances import UNKNOWN, known_values
+from trailkeeper.capture.labels import label_of, label_of_row
 from trailkeeper.capture.registry import object_id_of
+from trailkeeper.capture.transactions import capture_of
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
+    from django.db.models import Model
+
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
     from trailkeeper.capture.transactions import Capture
 
-__all__ = ["record"]
+__all__ = ["install", "record", "uninstall"]
 
 
 def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
     """Executes a delete statement and records each row that it removed, with its last values."""
     alias = compiler.using
-    found = statement.look(
-        lambda: rows.matched_by(compiler.query, tracker, alias),
-        doing=f"read the rows that a delete of {tracker.label} removes",
-    )
+    doing = f"record a delete of {tracker.label}"
+    loaded: dict[Any, Model] = {}
+    known: list[rows.Row] | None = None
+
+    def look() -> tuple[rows.Kept, list[Dependants]]:
+        nonlocal loaded, known
+        loaded = _loaded(compiler.query, tracker, capture)
+        known = _known(loaded, tracker)
+        gone = rows.Kept(known) if known else rows.matched_by(compiler.query, tracker, alias)
+        return gone, list(cascades.follow(tracker, gone, alias))
+
+    found = statement.look(look, doing=f"read the rows that a delete of {tracker.label} removes")
     if found is None:
         return execute()
-    gone = found
+    gone, dependants = found
 
-    def add(transaction: Transaction) -> None:
+    def intend(transaction: Transaction) -> None:
         link = tracker.link
         if link is not None:
             pairs = links.pairs_of(tracker, link, gone)
@@ -36,23 +58,95 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
             return
         context = current_context()
         for row in gone:
+            instance = loaded.get(tracker.key_of(row))
             transaction.change(
                 tracker.schema,
                 context,
                 "delete",
                 object_id_of(tracker, row),
-                None,
+                label_of(instance, tracker, capture.connection)
+                if known and instance is not None
+                else label_of_row(row, tracker, capture.connection),
                 row,
                 None,
                 alias,
             )
+            if tracker.through:
+                links.follow(transaction, tracker, row, None, alias=alias)
 
-    return statement.run(
-        capture,
-        execute,
-        intend=add,
-        confirm=lambda _, transaction: add(transaction),
-        intent_is_exact=True,
-        has_effect=lambda _: bool(gone),
-        doing=f"record a delete of {tracker.label}",
-    )
+    def confirm(result: Any, transaction: Transaction) -> None:
+        if known and isinstance(result, int) and result != len(known):
+            # Somebody else has removed some of the loaded rows, and the database tells how many.
+            statement.add_opaque(
+                transaction, tracker, alias, verb="delete", count=result, text=DELETE_OF_LOADED
+            )
+            return
+        cascades.add(transaction, dependants, alias)
+        intend(transaction)
+
+    with ExitStack() as kept:
+        for each in (gone, *(each.found for each in dependants)):
+            kept.callback(each.close)
+        return statement.run(
+            capture,
+            execute,
+            intend=intend,
+            confirm=confirm,
+            intent_is_exact=not dependants and (not known or len(known) == 1),
+            has_effect=(lambda _: bool(gone)) if not known else lambda result: result != 0,
+            doing=doing,
+        )
+
+
+DELETE_OF_LOADED: Final = "delete of loaded instances, of which others had removed some"
+
+
+def _loaded(query: Any, tracker: Tracker, capture: Capture) -> dict[Any, Model]:
+    """The instances that the statement deletes, by key, if it is a step of `Collector.delete`."""
+    collector = capture.deleting
+    if collector is None or len(tracker.pk) != 1:
+        return {}
+    conditions = query.where.children
+    keys = conditions[0].rhs if len(conditions) == 1 and isinstance(conditions[0], In) else None
+    if not isinstance(keys, (list, tuple, set)):
+        return {}
+    wanted = set(keys)
+    instances = collector.data.get(query.model, ())
+    found = {instance.pk: instance for instance in instances if instance.pk in wanted}
+    return found if len(found) == len(wanted) else {}
+
+
+def _known(loaded: dict[Any, Model], tracker: Tracker) -> list[rows.Row] | None:
+    """The rows as the instances were loaded; None if not all their values are known."""
+    known = []
+    for instance in loaded.values():
+        values = known_values(instance, tracker)
+        if values is None or any(value is UNKNOWN for value in values):
+            return None
+        known.append(values)
+    return known or None
+
+
+_originals: dict[str, Any] = {}
+
+
+def _delete(self: Any) -> Any:
+    capture = capture_of(connections[self.using])
+    outer, capture.deleting = capture.deleting, self
+    try:
+        return _originals["delete"](self)
+    finally:
+        capture.deleting = outer
+
+
+def install() -> None:
+    """Wraps `Collector.delete`; a second call changes nothing."""
+    if not _originals:
+        _originals["delete"] = deletion.Collector.delete
+        deletion.Collector.delete = _delete  # type: ignore[method-assign]
+
+
+def uninstall() -> None:
+    """Puts Django's own method back."""
+    if _originals:
+        deletion.Collector.delete = _originals.pop("delete")  # type: ignore[method-assign]

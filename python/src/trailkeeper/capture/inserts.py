@@ -1,12 +1,14 @@
-"""Inserts: of one instance, of many, of links."""
+"""Inserts: of one instance, of many, of links, and those that skip or change what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper._recorder import frozen
-from trailkeeper.capture import links, rows, statement
+from trailkeeper.capture import conflicts, links, rows, statement
 from trailkeeper.capture.instances import UNKNOWN, remember
 from trailkeeper.capture.labels import label_of
 from trailkeeper.capture.registry import object_id_of
@@ -20,50 +22,68 @@ if TYPE_CHECKING:
 __all__ = ["record"]
 
 
-def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     """Executes an insert statement and records each row that it added."""
-    if tracker.link is not None:
-        return _link(compiler, tracker, tracker.link, capture, execute)
     query = compiler.query
     if query.on_conflict is not None:
-        return _conflicting(compiler, tracker, capture, execute)
+        return conflicts.record(compiler, tracker, capture, execute)
+    if tracker.link is not None:
+        return _link(compiler, tracker, tracker.link, capture, execute)
     alias = compiler.using
-    objects = query.objs
-    # In autocommit the intent is written before Django has called `pre_save`: what that sets is
-    # not known yet.
-    stored: list[list[Any]] = []
 
-    def add(transaction: Transaction, states: Sequence[Sequence[Any]]) -> None:
-        context = current_context()
-        for instance, state in zip(objects, states, strict=True):
-            transaction.change(
-                tracker.schema,
-                context,
-                "create",
-                object_id_of(tracker, state),
-                label_of(instance, tracker, capture.connection) if len(objects) == 1 else None,
-                None,
-                tuple(state),
-                alias,
-            )
+    def add(transaction: Transaction, instance: Any, state: Sequence[Any]) -> None:
+        transaction.change(
+            tracker.schema,
+            current_context(),
+            "create",
+            object_id_of(tracker, state),
+            _label_of(instance, tracker, state, capture),
+            None,
+            tuple(state),
+            alias,
+        )
+        if tracker.through:
+            links.follow(transaction, tracker, None, state, alias=alias)
+
+    def intend(transaction: Transaction) -> None:
+        # Django has yet to call `pre_save`: what that sets is not known.
+        for instance in query.objs:
+            add(transaction, instance, _meant(instance, tracker))
 
     def confirm(result: Any, transaction: Transaction) -> None:
-        stored.extend(_stored(compiler, tracker, result, alias))
-        add(transaction, stored)
+        for instance, state in _stored(compiler, tracker, result, alias):
+            add(transaction, instance, state)
+            values = tuple(state)
+            if tracker.mutable:
+                values = frozen(values, tracker.mutable)
+            remember(instance, tracker, values, capture.scope)
 
-    result = statement.run(
+    return statement.run(
         capture,
         execute,
-        intend=lambda transaction: add(transaction, [_meant(o, tracker) for o in objects]),
+        intend=intend,
         confirm=confirm,
         intent_is_exact=False,
         has_effect=lambda _: True,
         doing=f"record the creation of a {tracker.label}",
     )
-    for instance, state in zip(objects, stored, strict=False):
-        values = frozen(tuple(state), tracker.mutable) if tracker.mutable else tuple(state)
-        remember(instance, tracker, values, capture.scope)
-    return result
+
+
+def _label_of(
+    instance: Any, tracker: Tracker, state: Sequence[Any], capture: Capture
+) -> str | None:
+    """How the instance shows itself with its key; None as long as that is not known."""
+    if any(state[place] is UNKNOWN for place in tracker.pk):
+        return None
+    attributes = instance.__dict__
+    names = [tracker.attnames[place] for place in tracker.pk]
+    missing = [name for name in names if attributes.get(name) is None]
+    # Django sets what the database gave as soon as the statement is done: too late for the event.
+    attributes.update({name: state[tracker.index[name]] for name in missing})
+    try:
+        return label_of(instance, tracker, capture.connection)
+    finally:
+        attributes.update(dict.fromkeys(missing))
 
 
 def _meant(instance: Any, tracker: Tracker) -> list[Any]:
@@ -78,43 +98,45 @@ def _meant(instance: Any, tracker: Tracker) -> list[Any]:
     return state
 
 
-def _stored(compiler: Any, tracker: Tracker, result: Any, alias: str) -> list[list[Any]]:
-    """The states of the inserted rows: what was sent, and what the database returned."""
-    states = [_meant(instance, tracker) for instance in compiler.query.objs]
+def _stored(
+    compiler: Any, tracker: Tracker, result: Any, alias: str
+) -> Iterator[tuple[Any, list[Any]]]:
+    """The inserted instances with their rows: what was sent, and what the database returned."""
+    objects = compiler.query.objs
     returning = getattr(compiler, "returning_fields", None) or ()
-    if result and len(result) == len(states):
-        places = [tracker.index.get(field.attname) for field in returning]
-        for state, row in zip(states, result, strict=True):
+    places = [tracker.index.get(field.attname) for field in returning]
+    returned = iter(result if result and len(result) == len(objects) else ())
+    for chunk in rows.chunked(objects):
+        states = [_meant(instance, tracker) for instance in chunk]
+        for state, row in zip(states, islice(returned, len(chunk)), strict=False):
             for place, value in zip(places, row, strict=False):
                 if place is not None:
                     state[place] = value
-    computed = [place for place in range(len(tracker.attnames)) if place not in tracker.pk]
+        _look_up(tracker, states, alias)
+        yield from zip(chunk, states, strict=True)
+
+
+def _look_up(tracker: Tracker, states: list[list[Any]], alias: str) -> None:
+    """Replaces rows that are not wholly known by those that the database has."""
     unknown = [
         state
         for state in states
-        if any(state[place] is UNKNOWN for place in computed)
-        and len(tracker.pk) == 1
-        and state[tracker.pk[0]] not in (None, UNKNOWN)
+        if any(value is UNKNOWN for value in state)
+        and not any(state[place] is None or state[place] is UNKNOWN for place in tracker.pk)
     ]
-    if unknown:
-        key = tracker.pk[0]
-        found = {row[key]: row for row in rows.of_keys(tracker, [s[key] for s in unknown], alias)}
-        for state in unknown:
-            state[:] = found.get(state[key], state)
-    return states
+    if not unknown:
+        return
+    keys = [tracker.python_key_of(state) for state in unknown]
+    found = rows.of_keys(tracker, keys, alias)
+    for key, state in zip(keys, unknown, strict=True):
+        state[:] = found.get(key, state)
 
 
 def _link(
-    compiler: Any, tracker: Tracker, link: Link, capture: Capture, execute: Callable[[], Any]
+    compiler: Any, tracker: Tracker, link: Link, capture: Capture, execute: partial[Any]
 ) -> Any:
     alias = compiler.using
     pairs = [(getattr(o, link.source), getattr(o, link.target)) for o in compiler.query.objs]
-    if compiler.query.on_conflict is not None:
-        known = statement.look(
-            lambda: links.existing(tracker, link, pairs, using=alias),
-            doing=f"read the links of {link.model}",
-        )
-        pairs = [pair for pair in pairs if known is None or pair not in known]
 
     def add(transaction: Transaction) -> None:
         links.add_links(transaction, link, "link", pairs, alias=alias)
@@ -127,38 +149,4 @@ def _link(
         intent_is_exact=True,
         has_effect=lambda _: bool(pairs),
         doing=f"record links of {link.model}",
-    )
-
-
-def _conflicting(
-    compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]
-) -> Any:
-    """An insert that may skip or change rows, and the database does not say which: one event."""
-    query = compiler.query
-    alias = compiler.using
-    items = {
-        "kind": "change",
-        "action": "opaque",
-        "outcome": "success",
-        "database": alias,
-        "model": tracker.label,
-    }
-    data = {
-        "table": tracker.model._meta.db_table,
-        "verb": "insert",
-        "rows": len(query.objs),
-        "statement": f"bulk_create with {query.on_conflict.name.lower()} conflicts",
-    }
-
-    def add(transaction: Transaction) -> None:
-        transaction.event(current_context(), items, {"data": data})
-
-    return statement.run(
-        capture,
-        execute,
-        intend=add,
-        confirm=lambda _, transaction: add(transaction),
-        intent_is_exact=True,
-        has_effect=lambda _: True,
-        doing=f"record an insert into {tracker.label}",
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
 from trailkeeper.capture.registry import object_id_of, tracker_of
-from trailkeeper.failure import logger
+from trailkeeper.failure import is_news, logger
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["describe", "label_of"]
+__all__ = ["describe", "label_of", "label_of_row"]
 
 
 class _QueryRefused(Exception):
@@ -38,11 +39,22 @@ def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper)
     except _QueryRefused:
         return None
     except Exception as error:
-        logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
+        if is_news((tracker.label, type(error))):
+            logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
         return None
     finally:
         overrides.pop("cursor", None)
         overrides.pop("chunked_cursor", None)
+
+
+def label_of_row(
+    row: Sequence[Any], tracker: Tracker, connection: BaseDatabaseWrapper
+) -> str | None:
+    """How an instance with the values of `row` shows itself; None also if some are not known."""
+    if not tracker.has_label or any(value is ... for value in row):
+        return None
+    instance = tracker.model.from_db(connection.alias, tracker.attnames, row)
+    return label_of(instance, tracker, connection)
 
 
 def describe(instance: Model) -> dict[str, Any]:

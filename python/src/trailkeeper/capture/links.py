@@ -1,4 +1,8 @@
-"""Rows of automatic through models: links between the two sides of a many-to-many field."""
+"""Links: rows of the tables behind many-to-many fields.
+
+A row of an automatic through model is nothing but a link. A row of a through model of the
+project's own is an object too, with events of its own beside those of the link.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from trailkeeper.capture.rows import unseen
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Link, Tracker
 
-__all__ = ["add_links", "existing"]
+__all__ = ["add_links", "existing", "follow", "pairs_of"]
 
+#: The keys of the declaring side and of the other one.
 Pair = tuple[Any, Any]
 
 
 def add_links(
     transaction: Transaction, link: Link, action: str, pairs: Iterable[Pair], *, alias: str
 ) -> None:
-    """Adds a `link` or `unlink` event for each pair of keys (declaring side, other side)."""
+    """Adds a `link` or `unlink` event for each pair of keys."""
     context = current_context()
     for source, target in pairs:
         items = {
@@ -39,16 +45,46 @@ def add_links(
         transaction.event(context, items, json)
 
 
+def follow(
+    transaction: Transaction,
+    tracker: Tracker,
+    old: Sequence[Any] | None,
+    new: Sequence[Any] | None,
+    *,
+    alias: str,
+) -> None:
+    """Adds what the change of a row of a project's own through model did to the fields it serves.
+
+    Args:
+        transaction: gets the events.
+        tracker: of the through model.
+        old: the row before the change; None if there was none.
+        new: the row after it; None if there is none.
+        alias: the database.
+    """
+    for link in tracker.through:
+        ends = (tracker.index[link.source], tracker.index[link.target])
+        if any(row is not None and any(row[end] is ... for end in ends) for row in (old, new)):
+            continue
+        before = pairs_of(tracker, link, [old]) if old is not None else []
+        after = pairs_of(tracker, link, [new]) if new is not None else []
+        if before != after:
+            add_links(transaction, link, "unlink", before, alias=alias)
+            add_links(transaction, link, "link", after, alias=alias)
+
+
 def existing(tracker: Tracker, link: Link, pairs: Sequence[Pair], *, using: str) -> set[Pair]:
     """Which of the pairs are linked already."""
     sources = {source for source, _ in pairs}
     targets = {target for _, target in pairs}
     wanted = Q((f"{link.source}__in", sources), (f"{link.target}__in", targets))
     rows = tracker.model._base_manager.using(using).filter(wanted)
-    return set(rows.values_list(link.source, link.target))
+    with unseen(using):
+        return set(rows.values_list(link.source, link.target))
 
 
 def pairs_of(tracker: Tracker, link: Link, rows: Iterable[Sequence[Any]]) -> list[Pair]:
-    """The pairs of keys in rows of the through table."""
+    """The pairs of keys in rows of the through table; none for one that is not known or is null."""
     source, target = tracker.index[link.source], tracker.index[link.target]
-    return [(row[source], row[target]) for row in rows]
+    pairs = [(row[source], row[target]) for row in rows]
+    return [pair for pair in pairs if not any(key is None or key is ... for key in pair)]

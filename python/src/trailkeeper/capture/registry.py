@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.apps import apps as django_apps
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.db import models
@@ -17,7 +18,7 @@ from trailkeeper._recorder import Layout, Schema
 from trailkeeper.capture.fields import is_mutable, is_secret, pattern_matches, spec_of
 from trailkeeper.conf import BOOKKEEPING, settings
 
-__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "tracker_of", "why"]
+__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "plan_of", "tracker_of", "why"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Tracker:
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`).
         link: set for an automatic through model.
+        through: the many-to-many fields that a through model of the project's own stands for.
     """
 
     model: type[models.Model]
@@ -75,6 +77,19 @@ class Tracker:
     has_secret_pk: bool
     has_label: bool
     link: Link | None
+    through: tuple[Link, ...]
+
+    def key_of(self, row: Sequence[Any]) -> Any:
+        """The primary key in a row; a tuple if it is a composite one."""
+        if len(self.pk) == 1:
+            return row[self.pk[0]]
+        return tuple(row[place] for place in self.pk)
+
+    def python_key_of(self, row: Sequence[Any]) -> Any:
+        """The same for a row that the application gives, with the types that the database gives."""
+        fields = self.model._meta.local_concrete_fields
+        converted = {place: fields[place].to_python(row[place]) for place in self.pk}
+        return self.key_of([converted.get(place) for place in range(len(row))])
 
 
 _trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
@@ -89,6 +104,11 @@ def tracker_of(model: type[models.Model], vendor: str) -> Tracker | None:
         tracker = _make(concrete, vendor) if is_tracked(concrete) else None
         _trackers[model, vendor] = tracker
         return tracker
+
+
+def plan_of(model: type[models.Model], vendor: str) -> Tracker:
+    """The tracker of `model`, or what it would be if the model were tracked."""
+    return tracker_of(model, vendor) or _make(model._meta.concrete_model or model, vendor)
 
 
 def is_tracked(model: type[models.Model]) -> bool:
@@ -192,6 +212,7 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         has_secret_pk=has_secret_pk,
         has_label=model.__str__ is not models.Model.__str__,
         link=_link_of(model),
+        through=tuple(_links_through(model)),
     )
 
 
@@ -205,16 +226,26 @@ def _link_of(model: type[models.Model]) -> Link | None:
     owner = _link_owner(model)
     if owner is None:
         return None
+    return next(_links_by(owner, model), None)
+
+
+def _links_through(model: type[models.Model]) -> Iterator[Link]:
+    """The links that a row of a model of the project's own stands for."""
+    if _link_owner(model) is None:
+        for owner in django_apps.get_models():
+            yield from _links_by(owner, model)
+
+
+def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterator[Link]:
     for field in owner._meta.local_many_to_many:
-        if field.remote_field.through is model:
-            return Link(
+        if field.remote_field.through is through:
+            yield Link(
                 model=owner._meta.label_lower,
                 field=field.name,
-                source=_attname(model, field.m2m_field_name()),
-                target=_attname(model, field.m2m_reverse_field_name()),
+                source=_attname(through, field.m2m_field_name()),
+                target=_attname(through, field.m2m_reverse_field_name()),
                 target_model=field.related_model._meta.label_lower,
             )
-    return None
 
 
 def _attname(model: type[models.Model], name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailkeeper import spool
 from trailkeeper._recorder import frozen
-from trailkeeper.capture import rows, statement
+from trailkeeper.capture import links, rows, statement
 from trailkeeper.capture.instances import known_values, remember
 from trailkeeper.capture.labels import label_of
 from trailkeeper.capture.registry import object_id_of
@@ -65,6 +65,8 @@ def record(
             transaction.change(
                 tracker.schema, current_context(), "update", object_id, label, before, after, alias
             )
+            if tracker.through and before is not None:
+                links.follow(transaction, tracker, before, after, alias=alias)
             if len(transaction):
                 spool.prepare(transaction, capture.note)
     except Exception as error:
@@ -74,12 +76,14 @@ def record(
     def confirm(_: Any, transaction: Transaction) -> None:
         nonlocal after
         if is_computed:
-            after = next(rows.of_keys(tracker, [key], alias), after)
+            after = next(iter(rows.of_keys(tracker, [key], alias).values()), after)
             if tracker.mutable:
                 after = frozen(after, tracker.mutable)
         transaction.change(
             tracker.schema, current_context(), "update", object_id, label, before, after, alias
         )
+        if tracker.through and before is not None:
+            links.follow(transaction, tracker, before, after, alias=alias)
 
     if transaction is None:
         result = statement.join(capture, execute, confirm=confirm, has_effect=bool, doing=doing)

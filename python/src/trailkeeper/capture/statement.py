@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trailkeeper import spool
 from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
 from trailkeeper.failure import losses, report, report_mark
+from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
+    from trailkeeper.capture.registry import Tracker
 
-__all__ = ["follow", "join", "look", "run"]
+__all__ = ["add_opaque", "follow", "join", "look", "run"]
 
 T = TypeVar("T")
 
@@ -144,6 +146,31 @@ def follow(
         report_mark(error, doing=doing)
         _mark(prepared.uncertain, doing)
     return result
+
+
+def add_opaque(
+    transaction: Transaction, tracker: Tracker, alias: str, *, verb: str, count: int, text: str
+) -> None:
+    """Adds one event for a statement whose rows cannot be told.
+
+    Args:
+        transaction: gets the event.
+        tracker: of the table.
+        alias: the database.
+        verb: `insert`, `update` or `delete`.
+        count: how many rows, as far as is known.
+        text: the statement, in words.
+    """
+    items = {
+        "kind": "change",
+        "action": "opaque",
+        "outcome": "success",
+        "database": alias,
+        "model": tracker.label,
+    }
+    table = tracker.model._meta.db_table
+    data = {"table": table, "verb": verb, "rows": count, "statement": text}
+    transaction.event(current_context(), items, {"data": data})
 
 
 def _prepare(capture: Capture, intend: Record, doing: str) -> Transaction | None:

@@ -65,6 +65,7 @@ class Capture:
 
     __slots__ = (
         "connection",
+        "deleting",
         "generation",
         "in_commit",
         "note",
@@ -87,6 +88,8 @@ class Capture:
         self.in_commit = False
         #: The compiler whose update is being recorded: it may call another of its own methods.
         self.updating: Any = None
+        #: The collector that is deleting instances.
+        self.deleting: Any = None
 
     def is_autocommit(self) -> bool:
         """Whether the next statement is its own transaction."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS
 
-from trailkeeper.capture import rows, saves, statement
+from trailkeeper.capture import links, rows, saves, statement
 from trailkeeper.capture.instances import SAVING, UNKNOWN
+from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
 
@@ -72,11 +75,13 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
             current_context(),
             "update",
             object_id_of(tracker, old),
-            None,
+            label_of_row(new, tracker, capture.connection),
             tuple(old),
             tuple(new),
             alias,
         )
+        if tracker.through:
+            links.follow(transaction, tracker, old, new, alias=alias)
 
     def intend(transaction: Transaction) -> None:
         for old in olds:
@@ -86,20 +91,26 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
         if is_plain:
             intend(transaction)
             return
-        place = tracker.pk[0]
-        stored = {
-            row[place]: row for row in rows.of_keys(tracker, [old[place] for old in olds], alias)
-        }
-        for old in olds:
-            add(transaction, old, stored.get(old[place]) or meant(old))
+        for chunk in olds.chunks():
+            stored = rows.of_keys(tracker, [tracker.key_of(old) for old in chunk], alias)
+            for old in chunk:
+                add(transaction, old, stored.get(tracker.key_of(old)) or meant(old))
 
-    return statement.run(
-        capture,
-        execute,
-        intend=intend,
-        confirm=confirm,
-        intent_is_exact=is_plain,
-        # `QuerySet` gets the number of rows; deletions that set a field do not ask for it.
-        has_effect=bool if NO_RESULTS not in execute.args else lambda _: bool(olds),
-        doing=f"record an update of {tracker.label}",
-    )
+    def run() -> Any:
+        return statement.run(
+            capture,
+            execute,
+            intend=intend,
+            confirm=confirm,
+            intent_is_exact=is_plain,
+            # `QuerySet` gets the number of rows; deletions that set a field do not ask for it.
+            has_effect=bool if NO_RESULTS not in execute.args else lambda _: bool(olds),
+            doing=f"record an update of {tracker.label}",
+        )
+
+    with closing(olds):
+        if not is_plain and len(olds) > rows.KEPT and capture.is_autocommit():
+            # In autocommit what was stored would replace what was meant, all at once in memory.
+            with db_transaction.atomic(using=alias):
+                return run()
+        return run()

@@ -1,0 +1,178 @@
+"""Inserts that skip rows which are there already, or change them.
+
+What happened to each row is known from what the statement returns: an insert that skips returns
+the rows that it added, one that changes returns all, and those that were there before are looked
+up. Where a database returns nothing, one opaque event tells of the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Q
+from django.db.models.constants import OnConflict
+
+from trailkeeper.capture import links, rows, statement
+from trailkeeper.capture.labels import label_of_row
+from trailkeeper.capture.registry import object_id_of
+from trailkeeper.layers import current_context
+
+if TYPE_CHECKING:
+    from django.db.models import Field, Model
+
+    from trailkeeper._recorder import Transaction
+    from trailkeeper.capture.registry import Tracker
+    from trailkeeper.capture.transactions import Capture
+
+__all__ = ["record"]
+
+#: How many instances one look-up names, each by the values of all its unique fields.
+CHUNK: Final = 100
+
+
+def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
+    """Executes an insert with `ignore_conflicts` or `update_conflicts` and records its rows.
+
+    Args:
+        compiler: of the statement.
+        tracker: of the table that is written.
+        capture: of the statement's connection.
+        execute: `SQLInsertCompiler.execute_sql` with its arguments.
+
+    Returns:
+        What `execute` would give.
+
+    Raises:
+        RecordingError: if the events cannot be recorded and `ON_FAILURE` is `"raise"`.
+    """
+    query = compiler.query
+    alias = compiler.using
+    verb = f"bulk_create with {query.on_conflict.name.lower()} conflicts"
+    doing = f"record an insert into {tracker.label}"
+    olds: dict[Any, rows.Row] = {}
+    returned: list[rows.Row] = []
+
+    def tell(transaction: Transaction) -> None:
+        statement.add_opaque(
+            transaction, tracker, alias, verb="insert", count=len(query.objs), text=verb
+        )
+
+    can_return = compiler.connection.features.can_return_rows_from_bulk_insert
+    if can_return and query.on_conflict is OnConflict.UPDATE:
+        found = statement.look(
+            lambda: _existing(query, tracker, alias),
+            doing=f"read the rows that an insert into {tracker.label} may change",
+        )
+        can_return = found is not None
+        olds = found or {}
+    if not can_return:
+        return statement.run(
+            capture,
+            execute,
+            intend=tell,
+            confirm=lambda _, transaction: tell(transaction),
+            intent_is_exact=True,
+            has_effect=lambda _: True,
+            doing=doing,
+        )
+
+    def add(transaction: Transaction, old: rows.Row | None, new: rows.Row) -> None:
+        transaction.change(
+            tracker.schema,
+            current_context(),
+            "create" if old is None else "update",
+            object_id_of(tracker, new),
+            label_of_row(new, tracker, capture.connection),
+            old,
+            new,
+            alias,
+        )
+        if tracker.through:
+            links.follow(transaction, tracker, old, new, alias=alias)
+
+    def insert() -> Any:
+        returned.extend(_returned_by(compiler, tracker))
+        given = execute.keywords.get("returning_fields", next(iter(execute.args[1:]), None))
+        places = [tracker.index[field.attname] for field in given or ()]
+        return [tuple(row[place] for place in places) for row in returned] if places else []
+
+    def confirm(_: Any, transaction: Transaction) -> None:
+        if tracker.link is not None:
+            pairs = links.pairs_of(tracker, tracker.link, returned)
+            links.add_links(transaction, tracker.link, "link", pairs, alias=alias)
+            return
+        for row in returned:
+            add(transaction, olds.get(tracker.key_of(row)), row)
+
+    return statement.run(
+        capture,
+        insert,
+        intend=tell,
+        confirm=confirm,
+        intent_is_exact=False,
+        has_effect=lambda _: bool(returned),
+        doing=doing,
+    )
+
+
+def _returned_by(compiler: Any, tracker: Tracker) -> list[rows.Row]:
+    """Executes the insert and gives the rows that it added or changed.
+
+    Not by `execute_sql`, which takes it for granted that the insert of one row returns one.
+    """
+    fields = tracker.model._meta.local_concrete_fields
+    compiler.returning_fields = fields
+    with compiler.connection.cursor() as cursor:
+        for sql, params in compiler.as_sql():
+            cursor.execute(sql, params)
+        found: Any = cursor.fetchall()
+    table = tracker.model._meta.db_table
+    converters = compiler.get_converters([field.get_col(table) for field in fields])
+    if converters:
+        found = compiler.apply_converters(found, converters)
+    return [tuple(row) for row in found]
+
+
+def _existing(query: Any, tracker: Tracker, alias: str) -> dict[Any, rows.Row]:
+    """The rows that are there already and that the insert may change, by key."""
+    found: dict[Any, rows.Row] = {}
+    uniques = [list(query.unique_fields)] if query.unique_fields else list(_uniques(tracker.model))
+    objects = tracker.model._base_manager.using(alias)
+    for start in range(0, len(query.objs), CHUNK):
+        condition = Q()
+        for fields in uniques:
+            condition |= _same(fields, query.objs[start : start + CHUNK])
+        if condition:
+            with rows.unseen(alias):
+                for row in objects.filter(condition).values_list(*tracker.attnames):
+                    found[tracker.key_of(row)] = row
+    return found
+
+
+def _same(fields: Sequence[Field[Any, Any]], instances: Sequence[Model]) -> Q:
+    """The rows with the values of one of the instances in `fields`."""
+    names = [field.attname for field in fields]
+    values = [tuple(getattr(instance, name) for name in names) for instance in instances]
+    values = [each for each in values if None not in each]
+    if len(names) == 1:
+        return Q((f"{names[0]}__in", [only for (only,) in values])) if values else Q()
+    condition = Q()
+    for each in values:
+        condition |= Q(*zip(names, each, strict=True))
+    return condition
+
+
+def _uniques(model: type[Model]) -> Iterator[list[Field[Any, Any]]]:
+    """The sets of fields that no two rows of `model` share."""
+    meta = model._meta
+    for field in meta.local_concrete_fields:
+        if field.unique:
+            yield [field]
+    together = [list(names) for names in meta.unique_together]
+    together += [list(constraint.fields) for constraint in meta.total_unique_constraints]
+    for names in together:
+        yield [meta.get_field(name) for name in names]  # type: ignore[misc]
+    if len(getattr(meta, "pk_fields", ())) > 1:
+        yield list(meta.pk_fields)
