@@ -12,7 +12,7 @@ from django.db import models
 
 from trailkeeper.conf import settings
 
-__all__ = ["FieldSpec", "is_mutable", "is_secret", "spec_of"]
+__all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of"]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
 #: normalise.
@@ -51,6 +51,14 @@ _MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
 def is_mutable(field: models.Field[Any, Any]) -> bool:
     """Whether the field's values can be changed in place."""
     return field.get_internal_type() in _MUTABLE or type(field).__name__ in _MUTABLE
+
+
+def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
+    """Whether the database may take other values of the field for the same: `a` for `A`."""
+    target = _target(field)
+    if not isinstance(target, (models.CharField, models.TextField)):
+        return False
+    return vendor == "mysql" or getattr(target, "db_collation", None) is not None
 
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
