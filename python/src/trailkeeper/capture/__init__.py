@@ -1,8 +1,9 @@
 """Recording what the application writes.
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
-and rollbacks, `mysql` those that MariaDB makes by itself, `instances` what instances were loaded with, `deletes` which of them are deleted,
-`compilers` the statements. `install()` puts all of them in place.
+and rollbacks, `mysql` those that MariaDB makes by itself, `instances` what instances were loaded
+with, `deletes` which of them are deleted, `compilers` the statements. `install()` puts all of them
+in place.
 """
 
 from __future__ import annotations

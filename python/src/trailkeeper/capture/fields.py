@@ -87,8 +87,8 @@ def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
     places = None
     if isinstance(target, models.DecimalField):
         places = target.decimal_places
-        if vendor == "sqlite" and (target.max_digits or SQLITE_DIGITS + 1) > SQLITE_DIGITS:
-            # Digits alone do not say what is stored.
+        if vendor == "sqlite" and not _is_kept_by_sqlite(target.max_digits):
+            # Its digits alone do not say what is stored.
             kind = "any"
     return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
 
@@ -119,13 +119,20 @@ def _normaliser(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], A
     return field.to_python
 
 
+def _is_kept_by_sqlite(digits: int | None) -> bool:
+    return digits is not None and digits <= SQLITE_DIGITS
+
+
+def _step(places: int | None) -> decimal.Decimal | None:
+    return None if places is None else decimal.Decimal(1).scaleb(-places)
+
+
 def _quantise(field: models.DecimalField[Any, Any], value: Any, vendor: str) -> Any:
     """The decimal as stored."""
     number = field.to_python(value)
     if number is None or not number.is_finite():
         return number
-    places = field.decimal_places
-    step = None if places is None else decimal.Decimal(1).scaleb(-places)
+    step = _step(field.decimal_places)
     if vendor == "sqlite":
         # It stores a float, of which Django believes so many digits, and rounds them half to even.
         number = decimal.Context(prec=SQLITE_DIGITS).create_decimal_from_float(float(number))
