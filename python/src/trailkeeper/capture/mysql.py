@@ -71,13 +71,15 @@ def _settle(connection: Any) -> None:
 
 
 def _is_open(connection: Any) -> bool:
-    """Whether the server has a transaction open."""
+    """Whether the server has a transaction open, or cannot be asked: then its end will tell."""
+    if connection.connection is None:
+        return True
     try:
         with connection.connection.cursor() as cursor:
             cursor.execute("SELECT @@in_transaction")
             return bool(cursor.fetchone()[0])
     except connection.Database.Error:
-        # MySQL has no such variable. Or the connection is lost, and whoever ends it will say.
+        # MySQL has no such variable. Or the connection is lost.
         return not connection.is_usable()
 
 
