@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
-from tests.shop.kinds import Kinds
+from tests.shop.kinds import Computed, Folder, Kinds
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +139,62 @@ def test_the_recorded_state_is_the_row_read_back(name, value, write, recorded):
     Kinds.objects.all().delete()
     stored = {event["object_id"]: event["before"] for event in recorded()}
     assert told == stored
+
+
+folds = pytest.mark.skipif(connection.vendor == "postgresql", reason="it takes keys literally")
+
+
+def states(events):
+    return [(e["action"], e["object_id"], e.get("before"), e["after"]) for e in events]
+
+
+@folds
+def test_a_save_under_another_spelling_of_the_key_is_told_of_the_row_that_it_changed(recorded):
+    Folder.objects.create(path="docs", title="old")
+    recorded()
+    folder = Folder(path="DOCS", title="new")
+    folder.save()
+    folder.title = "newer"
+    folder.save()
+    assert list(Folder.objects.values_list("path", "title")) == [("docs", "newer")]
+    assert states(recorded()) == [
+        ("update", "docs", {}, {"path": "docs", "title": "new"}),
+        ("update", "docs", {"title": "new"}, {"path": "docs", "title": "newer"}),
+    ]
+
+
+@folds
+def test_an_upsert_under_another_spelling_of_the_key_is_told_of_the_row_that_it_changed(recorded):
+    Folder.objects.create(path="docs", title="old")
+    recorded()
+    has_target = connection.features.supports_update_conflicts_with_target
+    Folder.objects.bulk_create(
+        [Folder(path="DOCS", title="new"), Folder(path="more", title="x")],
+        update_conflicts=True,
+        unique_fields=["path"] if has_target else None,
+        update_fields=["title"],
+    )
+    assert states(recorded()) == [
+        ("update", "docs", {"title": "old"}, {"path": "docs", "title": "new"}),
+        ("create", "more", None, {"path": "more", "title": "x"}),
+    ]
+
+
+def test_what_the_database_fills_in_is_recorded(recorded):
+    row = Computed.objects.create(name="Ada")
+    assert recorded()[-1]["after"] == {"id": row.pk, "name": "Ada", "price": "1.500", "key": "ada"}
+    Computed.objects.bulk_create([Computed(name="Bob"), Computed(name="Cid", price="2.0005")])
+    told = [event["after"] for event in recorded()]
+    Computed.objects.update(name="Dan")
+    told += [event["after"] for event in recorded()]
+    row.name = "Eve"
+    row.save()
+    told += [event["after"] for event in recorded()]
+    assert [(after["name"], after["price"][:3], after["key"]) for after in told] == [
+        ("Bob", "1.5", "bob"),
+        ("Cid", "2.0", "cid"),
+        ("Dan", "1.5", "dan"),
+        ("Dan", "1.5", "dan"),
+        ("Dan", "2.0", "dan"),
+        ("Eve", "1.5", "eve"),
+    ]

@@ -3,7 +3,7 @@
 import uuid
 from decimal import Decimal
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Lower
 
 
@@ -55,9 +55,13 @@ class Computed(models.Model):
 
 
 class Folder(models.Model):
-    """Its key is text that the application chooses."""
+    """Its key is text, of which databases find other spellings: MariaDB always, SQLite if told."""
 
-    path = models.CharField(max_length=50, primary_key=True)
+    path = models.CharField(
+        max_length=50,
+        primary_key=True,
+        db_collation="nocase" if connection.vendor == "sqlite" else None,
+    )
     title = models.CharField(max_length=50, default="")
 
     def __str__(self) -> str:
