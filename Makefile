@@ -22,7 +22,7 @@ LIGHT := --package trailkeeper-merkle
 sources = Cargo.toml Cargo.lock $(shell find $(addprefix crates/,$(1)) \
 	-type d -o -name '*.rs' -o -name '*.toml' -o -name '*.pyi')
 ENGINE_SOURCES := $(call sources,bindings cli engine event merkle spool store)
-APP_SOURCES := $(call sources,event recorder spool) python/pyproject.toml
+APP_SOURCES := $(call sources,event recorder spool sql) python/pyproject.toml
 
 .PHONY: help
 help:

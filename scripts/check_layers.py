@@ -22,10 +22,11 @@ MAY_DEPEND_ON: dict[str, frozenset[str]] = {
     "event": frozenset(),
     "merkle": frozenset(),
     "spool": frozenset(),
+    "sql": frozenset(),
     "store": frozenset({"event"}),
     "engine": frozenset({"store", "merkle", "spool", "event"}),
     "cli": frozenset({"engine"}),
-    "recorder": frozenset({"event", "spool"}),
+    "recorder": frozenset({"event", "spool", "sql"}),
     "bindings": frozenset({"engine", "cli"}),
     "testkit": frozenset({"event"}),
 }
@@ -41,6 +42,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "deltalake": frozenset(),
     "deltalake-core": frozenset({"store"}),
     "pyo3": frozenset({"recorder", "bindings"}),
+    "sqlparser": frozenset({"sql"}),
 }
 
 # The same, but tests are free: they forge files and fail on purpose.
@@ -60,6 +62,7 @@ NEVER_LINKED_INTO: dict[str, tuple[str, ...]] = {
     "event": HEAVY + ASYNC_OR_NETWORK,
     "merkle": HEAVY + ASYNC_OR_NETWORK,
     "spool": HEAVY + ASYNC_OR_NETWORK,
+    "sql": HEAVY + ASYNC_OR_NETWORK,
     "recorder": HEAVY + ASYNC_OR_NETWORK,
 }
 

@@ -2,11 +2,12 @@
 
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 BASE_DIR = Path(tempfile.mkdtemp(prefix="trailkeeper-tests-"))
-SECRET_KEY = "only for tests"
+SECRET_KEY = "only for tests, and as long as signed tokens want it"
 USE_TZ = True
 TIME_ZONE = "Europe/Paris"
 ROOT_URLCONF = "tests.urls"
@@ -18,12 +19,31 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
+    "rest_framework.authtoken",
+    *(["hijack"] if find_spec("hijack") else []),
     "trailkeeper",
     "tests.shop",
+    "tests.shapes",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "trailkeeper.middleware.TrailkeeperMiddleware",
 ]
 TRAILKEEPER = {"EXCLUDE": ["shop.ignored"], "DRAIN": "none"}

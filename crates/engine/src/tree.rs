@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use trailkeeper_event::{Column, CoreWriter, EventBatch};
+use trailkeeper_event::{Column, EventBatch, LeafHasher};
 use trailkeeper_merkle::{
     Checkpoint, Hash, MerkleError, RightEdge, SigningKey, TileId, TreeSize, prove_consistency,
     stale_partials, verify_consistency,
@@ -84,14 +84,14 @@ pub(crate) fn extend_edge(
 /// The leaves of the rows in `file`, by `seq`.
 fn leaves_of(trail: &Trail, store: &Store, file: &DataFile) -> Result<Vec<(u64, Hash)>> {
     let bytes = trail.wait(store.read_file(file))??.ok_or(Error::Tree)?;
-    let mut core = CoreWriter::new();
+    let mut hasher = LeafHasher::new();
     let mut leaves = Vec::new();
     for scanned in FileScan::new(file, bytes, Column::ALL)? {
         let (_, batch) = scanned?;
         let events = EventBatch::try_new(&batch).map_err(|_| Error::Tree)?;
-        for row in 0..events.len() {
+        for (row, leaf) in hasher.leaf_hashes(&events).into_iter().enumerate() {
             let seq = events.seq(row).ok_or(Error::Tree)?;
-            let leaf = events.leaf_hash(row, &mut core).ok_or(Error::Tree)?;
+            let leaf = leaf.ok_or(Error::Tree)?;
             leaves.push((seq.0, Hash::from(leaf.0)));
         }
     }
@@ -224,7 +224,7 @@ pub(crate) fn contradiction(reason: &str) -> Error {
     Error::Checkpoint { reason: reason.to_owned() }
 }
 
-pub(crate) fn read_tile(trail: &Trail, store: &Store, tile: TileId) -> Result<Vec<u8>> {
+fn read_tile(trail: &Trail, store: &Store, tile: TileId) -> Result<Vec<u8>> {
     let bytes = trail.wait(store.side(&tile.path()))??;
     bytes.map(|bytes| bytes.to_vec()).ok_or(Error::Merkle(MerkleError::MissingTile { tile }))
 }

@@ -13,11 +13,9 @@ use arrow::error::ArrowError;
 use crate::SCHEMA_VERSION;
 use crate::clock::Micros;
 use crate::column::{Column, ColumnType};
-use crate::core::{CoreWriter, LeafHash, Stamp};
-use crate::id::{EventId, Position, Seq, TransactionNumber};
+use crate::core::Stamp;
+use crate::id::{EventId, Position, Seq, TransactionNumber, WriterId};
 use crate::record::Record;
-use crate::redaction::Redaction;
-use crate::salt::{Commitment, SaltColumn};
 
 /// The Arrow schema of events: one field for each [`Column`], in order.
 ///
@@ -199,6 +197,12 @@ enum Values {
     Absent,
 }
 
+/// A value as the core holds it.
+pub(crate) enum CoreValue<'a> {
+    Text(&'a str),
+    Int(i64),
+}
+
 /// Rows of the table, read by column.
 pub struct EventBatch {
     values: Vec<Values>,
@@ -241,8 +245,28 @@ impl EventBatch {
         self.rows == 0
     }
 
+    /// The columns of the core that have a value in some row.
+    pub(crate) fn present(&self) -> &[Column] {
+        &self.present
+    }
+
+    /// The value of a column in `row` that is in the core; `None` if it is null.
+    #[inline]
+    pub(crate) fn value(&self, row: usize, column: Column) -> Option<CoreValue<'_>> {
+        match self.values.get(column.index())? {
+            Values::TextView(array) if array.is_valid(row) => {
+                Some(CoreValue::Text(array.value(row)))
+            }
+            Values::Text(array) if array.is_valid(row) => Some(CoreValue::Text(array.value(row))),
+            Values::Int(array) if array.is_valid(row) => Some(CoreValue::Int(array.value(row))),
+            Values::Time(array) if array.is_valid(row) => Some(CoreValue::Int(array.value(row))),
+            _ => None,
+        }
+    }
+
     /// The value of a text column in `row`.
     #[must_use]
+    #[inline]
     pub fn text(&self, row: usize, column: Column) -> Option<&str> {
         match self.values.get(column.index())? {
             Values::Text(array) if array.is_valid(row) => Some(array.value(row)),
@@ -253,6 +277,7 @@ impl EventBatch {
 
     /// The value of an integer or time column in `row`.
     #[must_use]
+    #[inline]
     pub fn int(&self, row: usize, column: Column) -> Option<i64> {
         match self.values.get(column.index())? {
             Values::Int(array) if array.is_valid(row) => Some(array.value(row)),
@@ -276,49 +301,28 @@ impl EventBatch {
         self.int(row, Column::Seq).and_then(|seq| u64::try_from(seq).ok()).map(Seq)
     }
 
-    /// The identity of the event in `row`.
-    #[must_use]
-    pub fn id(&self, row: usize) -> Option<EventId> {
-        let number = |column| u32::try_from(self.int(row, column)?).ok();
-        Some(EventId {
-            writer: self.text(row, Column::Writer)?.parse().ok()?,
-            transaction: TransactionNumber(number(Column::TransactionNumber)?),
-            position: Position(number(Column::Position)?),
+    /// The identities of the events; `None` for a row that has none.
+    pub fn ids(&self) -> impl Iterator<Item = Option<EventId>> {
+        // Neighbours are mostly of one writer, whose name is read once.
+        let mut known = None;
+        (0..self.rows).map(move |row| {
+            let name = self.text(row, Column::Writer)?;
+            let writer = match known {
+                Some((known, writer)) if known == name => writer,
+                _ => name.parse().ok()?,
+            };
+            known = Some((name, writer));
+            self.id_of(row, writer)
         })
     }
 
-    /// The leaf hash of the event in `row`, computed from its values.
-    ///
-    /// `None` if the row has no `seq`, no valid salt for a personal value, or no valid redaction: then it is not a row that was
-    /// written here.
-    pub fn leaf_hash(&self, row: usize, writer: &mut CoreWriter) -> Option<LeafHash> {
-        let seq = self.seq(row)?;
-        let mut salts = self.bytes(row, Column::Salt).and_then(|salt| SaltColumn::parse(salt, seq));
-        let redaction = match self.text(row, Column::Redacted) {
-            Some(redacted) => Some(Redaction::parse(redacted)?),
-            None => None,
-        };
-        let redacted = |column| redaction.as_ref().and_then(|columns| columns.commitment(column));
-        // A redacted column is null, perhaps in all rows.
-        let columns = if redaction.is_some() { Column::ALL } else { self.present.as_slice() };
-        writer.begin();
-        for &column in columns.iter().filter(|column| column.is_in_core()) {
-            if let Some(value) = self.text(row, column) {
-                if !column.is_personal() {
-                    writer.plain(column, value.as_bytes());
-                } else if redacted(column).is_some() {
-                    return None;
-                } else {
-                    let salt = salts.as_mut()?.salt(column)?;
-                    writer.commitment(column, Commitment::new(column, salt, value.as_bytes()));
-                }
-            } else if let Some(value) = self.int(row, column) {
-                writer.int(column, value);
-            } else if let Some(commitment) = redacted(column) {
-                writer.commitment(column, commitment);
-            }
-        }
-        Some(writer.leaf_hash())
+    fn id_of(&self, row: usize, writer: WriterId) -> Option<EventId> {
+        let number = |column| u32::try_from(self.int(row, column)?).ok();
+        Some(EventId {
+            writer,
+            transaction: TransactionNumber(number(Column::TransactionNumber)?),
+            position: Position(number(Column::Position)?),
+        })
     }
 }
 
@@ -352,8 +356,9 @@ mod tests {
     use super::{EventBatch, EventBatchBuilder, arrow_schema};
     use crate::clock::Micros;
     use crate::column::Column;
-    use crate::core::{CoreWriter, Stamp, leaf_hash};
+    use crate::core::{CoreWriter, LeafHash, Stamp, leaf_hash};
     use crate::id::{EventId, Position, Seq, TransactionNumber, WriterId};
+    use crate::leaf::LeafHasher;
     use crate::record::{Record, RecordBuilder};
     use crate::salt::{Commitment, SaltColumn, Seed};
 
@@ -390,22 +395,39 @@ mod tests {
         batch.finish()
     }
 
+    fn leaf_of(events: &EventBatch) -> Option<LeafHash> {
+        LeafHasher::new().leaf_hashes(events).remove(0)
+    }
+
     #[test]
     fn a_row_has_the_leaf_hash_of_its_record() {
         let builder = record();
         let record = Record::parse(builder.as_bytes()).unwrap();
         let expected = leaf_hash(&record, &stamp(), &mut CoreWriter::new());
         let events = EventBatch::try_new(&batch()).unwrap();
-        assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), Some(expected));
+        assert_eq!(leaf_of(&events), Some(expected));
         assert_eq!(events.text(0, Column::ObjectKey), Some("billing.invoice/42"));
-        assert_eq!(events.id(0), Some(stamp().id));
+        assert_eq!(events.ids().collect::<Vec<_>>(), [Some(stamp().id)]);
+    }
+
+    #[test]
+    fn each_row_has_the_identity_of_its_own_writer() {
+        let ids =
+            [1, 1, 2, 1].map(|writer| EventId { writer: WriterId([writer; 8]), ..stamp().id });
+        let builder = record();
+        let mut batch = EventBatchBuilder::new();
+        for id in ids {
+            let record = Record::parse(builder.as_bytes()).unwrap();
+            batch.append(&record, &Stamp { id, ..stamp() });
+        }
+        let events = EventBatch::try_new(&batch.finish()).unwrap();
+        assert!(events.ids().eq(ids.map(Some)));
     }
 
     #[test]
     fn redaction_keeps_the_leaf_hash() {
         let whole = batch();
-        let expected =
-            EventBatch::try_new(&whole).unwrap().leaf_hash(0, &mut CoreWriter::new()).unwrap();
+        let expected = leaf_of(&EventBatch::try_new(&whole).unwrap()).unwrap();
 
         let mut salts = SaltColumn::from_seed(stamp().seed, stamp().seq);
         let salt = salts.salt(Column::ActorLabel).unwrap();
@@ -431,14 +453,14 @@ mod tests {
 
         let events = EventBatch::try_new(&redacted).unwrap();
         assert_eq!(events.text(0, Column::ActorLabel), None);
-        assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), Some(expected));
+        assert_eq!(leaf_of(&events), Some(expected));
 
         // A redacted column has no value.
         let mut arrays = whole.columns().to_vec();
         arrays[Column::Redacted.index()] = Arc::clone(redacted.column(Column::Redacted.index()));
         let both = RecordBatch::try_new(arrow_schema(), arrays).unwrap();
         let events = EventBatch::try_new(&both).unwrap();
-        assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), None);
+        assert_eq!(leaf_of(&events), None);
     }
 
     #[test]
@@ -449,7 +471,7 @@ mod tests {
         batch.append_pending(&record, stamp().id, None);
         let events = EventBatch::try_new(&batch.finish()).unwrap();
         assert_eq!(events.seq(0), None);
-        assert_eq!(events.leaf_hash(0, &mut CoreWriter::new()), None);
+        assert_eq!(leaf_of(&events), None);
         assert_eq!(events.text(0, Column::Action), Some("update"));
     }
 }

@@ -29,57 +29,55 @@ pub struct Stamp {
     pub seed: Seed,
 }
 
-/// Writes the core of one event after another, columns in ascending order.
+/// Writes the core of one event after another.
 #[derive(Debug, Default)]
 pub struct CoreWriter {
-    // Starts with 0x00, the leaf prefix of RFC 6962, so that hashing takes one pass.
     bytes: Vec<u8>,
 }
 
 impl CoreWriter {
-    /// Makes a writer; call [`begin`](Self::begin) before each event.
+    /// Makes a writer.
     #[must_use]
     pub fn new() -> Self {
         Self { bytes: Vec::with_capacity(1024) }
     }
 
-    /// Starts the core of the next event.
-    pub fn begin(&mut self) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(&[0, VERSION]);
-    }
-
-    /// Adds a plain text column.
-    pub fn plain(&mut self, column: Column, value: &[u8]) {
-        self.bytes.push(column.tag());
-        push_varint(&mut self.bytes, value.len());
-        self.bytes.extend_from_slice(value);
-    }
-
-    /// Adds an integer or time column.
-    pub fn int(&mut self, column: Column, value: i64) {
-        self.bytes.push(column.tag());
-        self.bytes.push(8);
-        self.bytes.extend_from_slice(&value.to_be_bytes());
-    }
-
-    /// Adds a personal column by its commitment.
-    pub fn commitment(&mut self, column: Column, commitment: Commitment) {
-        self.bytes.push(column.tag());
-        self.bytes.push(32);
-        self.bytes.extend_from_slice(&commitment.0);
-    }
-
-    /// The core that has been written.
+    /// The core that was written last.
     #[must_use]
     pub fn core(&self) -> &[u8] {
         self.bytes.get(1..).unwrap_or_default()
     }
+}
 
-    /// The leaf hash of the core that has been written.
-    #[must_use]
-    pub fn leaf_hash(&self) -> LeafHash {
-        LeafHash(sha256(&[], &self.bytes))
+/// Appends what a leaf hash is the digest of, columns in ascending order.
+pub(crate) struct Core<'a>(&'a mut Vec<u8>);
+
+impl<'a> Core<'a> {
+    /// Starts the core of an event.
+    ///
+    /// It has 0x00 before it, the leaf prefix of RFC 6962, so that hashing takes one pass.
+    pub(crate) fn begin(bytes: &'a mut Vec<u8>) -> Self {
+        bytes.extend_from_slice(&[0, VERSION]);
+        Self(bytes)
+    }
+
+    /// Adds a plain text column.
+    pub(crate) fn plain(&mut self, column: Column, value: &[u8]) {
+        self.0.push(column.tag());
+        push_varint(self.0, value.len());
+        self.0.extend_from_slice(value);
+    }
+
+    /// Adds an integer or time column.
+    pub(crate) fn int(&mut self, column: Column, value: i64) {
+        self.0.extend_from_slice(&[column.tag(), 8]);
+        self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    /// Adds a personal column by its commitment.
+    pub(crate) fn commitment(&mut self, column: Column, commitment: Commitment) {
+        self.0.extend_from_slice(&[column.tag(), 32]);
+        self.0.extend_from_slice(&commitment.0);
     }
 }
 
@@ -88,34 +86,35 @@ impl CoreWriter {
 /// `writer` is scratch space, kept between calls.
 pub fn leaf_hash(record: &Record<'_>, stamp: &Stamp, writer: &mut CoreWriter) -> LeafHash {
     let mut salts = SaltColumn::from_seed(stamp.seed, stamp.seq);
-    writer.begin();
+    writer.bytes.clear();
+    let mut core = Core::begin(&mut writer.bytes);
     for &column in Column::ALL {
         match column {
-            Column::Writer => writer.plain(column, stamp.id.writer.to_string().as_bytes()),
-            Column::TransactionNumber => writer.int(column, i64::from(stamp.id.transaction.0)),
-            Column::Position => writer.int(column, i64::from(stamp.id.position.0)),
-            Column::SchemaVersion => writer.int(column, SCHEMA_VERSION),
-            Column::CommittedAt => writer.int(column, stamp.committed_at.0),
-            Column::RecordedAt => writer.int(column, stamp.recorded_at.0),
+            Column::Writer => core.plain(column, stamp.id.writer.to_string().as_bytes()),
+            Column::TransactionNumber => core.int(column, i64::from(stamp.id.transaction.0)),
+            Column::Position => core.int(column, i64::from(stamp.id.position.0)),
+            Column::SchemaVersion => core.int(column, SCHEMA_VERSION),
+            Column::CommittedAt => core.int(column, stamp.committed_at.0),
+            Column::RecordedAt => core.int(column, stamp.recorded_at.0),
             Column::ObjectKey => {
                 if let (Some(model), Some(id)) =
                     (record.bytes(Column::Model), record.bytes(Column::ObjectId))
                 {
-                    writer.plain(column, &[model, b"/", id].concat());
+                    core.plain(column, &[model, b"/", id].concat());
                 }
             }
             _ => {
                 let Some(value) = record.bytes(column) else { continue };
                 match salts.salt(column) {
-                    None => writer.plain(column, value),
+                    None => core.plain(column, value),
                     Some(salt) => {
-                        writer.commitment(column, Commitment::new(column, salt, value));
+                        core.commitment(column, Commitment::new(column, salt, value));
                     }
                 }
             }
         }
     }
-    writer.leaf_hash()
+    LeafHash(sha256(&[], &writer.bytes))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use sha2::block_api::compress256;
 
-const BLOCK: usize = 64;
-const INITIAL: [u32; 8] = [
+pub(crate) const BLOCK: usize = 64;
+pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -44,6 +44,11 @@ pub(crate) fn sha256<const N: usize>(head: &[u8; N], value: &[u8]) -> [u8; 32] {
         last[BLOCK - 8..].copy_from_slice(&bits);
         compress256(&mut state, &[block, last]);
     }
+    digest_of(state)
+}
+
+/// The digest that the state behind the last block is.
+pub(crate) fn digest_of(state: [u32; 8]) -> [u8; 32] {
     let mut digest = [0; 32];
     for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();

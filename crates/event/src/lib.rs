@@ -26,7 +26,8 @@
 //! ```
 //!
 //! The bytes are specified in `docs/formats/event.md`.
-#![forbid(unsafe_code)]
+// One call in `message/lane.rs` is allowed.
+#![deny(unsafe_code)]
 
 #[cfg(feature = "arrow")]
 mod batch;
@@ -37,6 +38,10 @@ mod error;
 mod hash;
 mod id;
 mod json;
+#[cfg(feature = "arrow")]
+mod leaf;
+#[cfg(feature = "arrow")]
+mod message;
 mod record;
 #[cfg(feature = "arrow")]
 mod redaction;
@@ -50,6 +55,8 @@ pub use crate::core::{CoreWriter, LeafHash, Stamp, leaf_hash};
 pub use crate::error::RecordError;
 pub use crate::id::{EventId, Position, Seq, TransactionNumber, WriterId};
 pub use crate::json::{compare_utf16, write_json_f64, write_json_i64, write_json_string};
+#[cfg(feature = "arrow")]
+pub use crate::leaf::LeafHasher;
 pub use crate::record::{MAX_RECORD_LEN, Record, RecordBuilder};
 pub use crate::salt::{Commitment, Salt, SaltColumn, Seed};
 

@@ -4,6 +4,7 @@ use crate::column::Column;
 use crate::salt::Commitment;
 
 /// What `redacted` holds: the commitment of each column whose value was taken out.
+#[derive(Debug)]
 pub(crate) struct Redaction(Vec<(Column, Commitment)>);
 
 impl Redaction {

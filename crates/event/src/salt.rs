@@ -5,6 +5,7 @@ use crate::hash::sha256;
 use crate::id::Seq;
 
 const SALTS: usize = 13;
+const SALT_LEN: usize = 16;
 const SEED_FORM: u8 = 1;
 const EXPLICIT_FORM: u8 = 2;
 
@@ -30,11 +31,25 @@ impl Commitment {
     /// Commits to `value` of `column`.
     #[must_use]
     pub fn new(column: Column, salt: Salt, value: &[u8]) -> Self {
+        Self(sha256(&Self::head(column, salt), value))
+    }
+
+    /// What stands before the value in the message that is hashed.
+    pub(crate) fn head(column: Column, salt: Salt) -> [u8; 21] {
         let mut head = [0_u8; 21];
         head[..4].copy_from_slice(b"TKc1");
         head[4] = column.tag();
         head[5..].copy_from_slice(&salt.0);
-        Self(sha256(&head, value))
+        head
+    }
+}
+
+impl Salt {
+    /// The salt in `slot`, out of the digest that holds those of two slots.
+    pub(crate) fn of_pair(pair: &[u8; 32], slot: u8) -> Self {
+        let (even, odd) = pair.split_at(SALT_LEN);
+        let half = if slot.is_multiple_of(2) { even } else { odd };
+        Self(half.try_into().expect("half of the digest is as long as a salt"))
     }
 }
 
@@ -85,6 +100,15 @@ impl SaltColumn {
         }
     }
 
+    /// The message whose digest holds the salts of pair `n`, if they come from a seed.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn pair_message(&self, n: u8) -> Option<[u8; 29]> {
+        match self.form {
+            Form::Seed(seed, seq) => Some(pair_message(seed, seq, n)),
+            Form::Explicit(_) => None,
+        }
+    }
+
     /// The salt of `column`; `None` if it has none or it has been forgotten.
     pub fn salt(&mut self, column: Column) -> Option<Salt> {
         let slot = column.salt_slot()?;
@@ -94,14 +118,12 @@ impl SaltColumn {
                 let pair = match self.pair {
                     Some((known, pair)) if known == n => pair,
                     _ => {
-                        let pair = salt_pair(*seed, *seq, n);
+                        let pair = sha256(&pair_message(*seed, *seq, n), &[]);
                         self.pair = Some((n, pair));
                         pair
                     }
                 };
-                let (even, odd) = pair.split_at(16);
-                let half = if slot % 2 == 0 { even } else { odd };
-                half.try_into().ok().map(Salt)
+                Some(Salt::of_pair(&pair, slot))
             }
             Form::Explicit(salts) => {
                 salts.get(usize::from(slot)).filter(|salt| **salt != [0; 16]).copied().map(Salt)
@@ -110,13 +132,14 @@ impl SaltColumn {
     }
 }
 
-fn salt_pair(seed: Seed, seq: Seq, n: u8) -> [u8; 32] {
+/// The message whose digest is the salts of the slots `2 * n` and `2 * n + 1`.
+fn pair_message(seed: Seed, seq: Seq, n: u8) -> [u8; 29] {
     let mut input = [0_u8; 29];
     input[..4].copy_from_slice(b"TKs1");
     input[4..20].copy_from_slice(&seed.0);
     input[20..28].copy_from_slice(&seq.0.to_be_bytes());
     input[28] = n;
-    sha256(&input, &[])
+    input
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Python module `trailkeeper._recorder`: encodes events and appends them to the spool.
 //!
 //! Every process of an application loads it, so it is small: no Arrow, no
-//! runtime, no thread. It holds no policy: what is recorded, of whom and when
+//! runtime, no thread that outlives a call. It holds no policy: what is recorded, of whom and when
 //! is decided in Python.
 //!
 //! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
 //! - `Layout` knows where their values stand in rows.
+//! - `Loader` notes what instances are loaded with.
+//! - `look` and `examine` tell what raw SQL writes.
 //! - `Context` holds the items that many events share.
 //! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's
@@ -19,10 +21,12 @@ mod context;
 mod encoder;
 mod error;
 mod limit;
+mod load;
 mod mask;
 mod recorder;
 mod row;
 mod schema;
+mod sql;
 mod state;
 mod transaction;
 mod value;
@@ -34,12 +38,16 @@ use pyo3::prelude::*;
 fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<context::Context>()?;
+    module.add_class::<load::Loader>()?;
     module.add_class::<row::Layout>()?;
     module.add_class::<recorder::Recorder>()?;
     module.add_class::<schema::Schema>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
     module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::control_of, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::examine, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::look, module)?)?;
     module.add("RecorderError", py.get_type::<error::RecorderError>())?;
     module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;
     module.add("SpoolCorruptError", py.get_type::<error::SpoolCorruptError>())?;

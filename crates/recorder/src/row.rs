@@ -91,6 +91,18 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// How many values a row has.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The places of the values that can change in place.
+    pub(crate) fn mutable(&self) -> &[usize] {
+        &self.mutable
+    }
+}
+
 /// A row in which the values at `places`, which can change in place, stand encoded; `...` for one that cannot be encoded exactly.
 #[pyfunction]
 pub(crate) fn frozen<'py>(
@@ -103,7 +115,11 @@ pub(crate) fn frozen<'py>(
     PyTuple::new(py, row)
 }
 
-fn freeze<'py>(py: Python<'py>, row: &mut [Bound<'py, PyAny>], places: &[usize]) -> PyResult<()> {
+pub(crate) fn freeze<'py>(
+    py: Python<'py>,
+    row: &mut [Bound<'py, PyAny>],
+    places: &[usize],
+) -> PyResult<()> {
     for place in places {
         let Some(value) = row.get_mut(*place) else { continue };
         if value.is_none() || is_unknown(value) || value.is_instance_of::<PyBytes>() {

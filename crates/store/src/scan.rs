@@ -19,8 +19,9 @@ use crate::error::{Result, StoreError};
 use crate::file::DataFile;
 use crate::store::Store;
 
-/// How many rows a batch of a scan has at most.
-const BATCH_ROWS: usize = 8192;
+/// How many rows a batch of a scan has at most: few enough that what is decoded is still in the
+/// processor's cache when it is hashed.
+const BATCH_ROWS: usize = 1024;
 
 /// The bytes of one file of events, and the batches in it.
 ///

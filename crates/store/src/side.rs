@@ -10,6 +10,7 @@ use crate::store::Store;
 
 const FOLDER: &str = "_trailkeeper";
 const CONCURRENT_PUTS: usize = 16;
+const CONCURRENT_GETS: usize = 16;
 
 /// The size of what stands in one place of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,16 @@ impl Store {
                 bytes.map(Some).map_err(|error| StoreError::storage(&location, error))
             }
         }
+    }
+
+    /// Reads many side objects, some at a time; `None` for each that is not there.
+    ///
+    /// # Errors
+    ///
+    /// If the storage does not read.
+    pub async fn sides(&self, names: &[String]) -> Result<Vec<Option<Bytes>>> {
+        let reads = names.iter().map(|name| self.side(name));
+        futures::stream::iter(reads).buffered(CONCURRENT_GETS).try_collect().await
     }
 
     /// Writes the side object `name`, replacing it as a whole.

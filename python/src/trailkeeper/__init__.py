@@ -7,7 +7,10 @@ recorded outside the application's database.
 - `history(invoice)`: the events of one object. `events()`: all of them. Both are QuerySets.
 - `as_of(invoice, time)`: the object as it was.
 - `record("invoice.validated", target=invoice)`: an event of the application's own.
+- `access(invoice)`: somebody has read it.
 - `with context(actor=..., reason=...)`: who acts and why, outside of requests.
+- `Thread(target=carried(work))`: the same context on another thread; `carry()` and `resume()`: in
+  another process.
 - `flush()`: waits until all that has been committed is in the store.
 """
 
@@ -21,18 +24,36 @@ from typing import TYPE_CHECKING, Any, Final
 from trailkeeper.history import as_of, events, history
 
 if TYPE_CHECKING:
+    from trailkeeper.accesses import access
+    from trailkeeper.carrying import carried, carry, resume
     from trailkeeper.drainer import flush
     from trailkeeper.layers import context
     from trailkeeper.recording import record
 
-__all__ = ["__version__", "as_of", "context", "events", "flush", "history", "record"]
+__all__ = [
+    "__version__",
+    "access",
+    "as_of",
+    "carried",
+    "carry",
+    "context",
+    "events",
+    "flush",
+    "history",
+    "record",
+    "resume",
+]
 
 __version__ = "0.1.0"
 
 _HOMES: Final = {
+    "access": "trailkeeper.accesses",
+    "carried": "trailkeeper.carrying",
+    "carry": "trailkeeper.carrying",
     "context": "trailkeeper.layers",
     "flush": "trailkeeper.drainer",
     "record": "trailkeeper.recording",
+    "resume": "trailkeeper.carrying",
 }
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, final
 
 class RecorderError(Exception): ...
@@ -8,7 +8,12 @@ class SpoolVersionError(RecorderError): ...
 class ForkedError(RecorderError): ...
 
 def decode(record: bytes) -> dict[str, str | int]: ...
+def control_of(sql: str) -> tuple[str, str] | None: ...
+def examine(
+    sql: str, vendor: str, has_parameters: bool
+) -> tuple[list[tuple[str, str | None, str | None, bool]], str, bool] | None: ...
 def frozen(values: tuple[Any, ...], places: tuple[int, ...]) -> tuple[Any, ...]: ...
+def look(sql: object) -> int: ...
 
 @final
 class Context:
@@ -26,6 +31,18 @@ class Layout:
     def written(
         self, before: tuple[Any, ...] | None, key: Any, values: list[tuple[Any, ...]]
     ) -> tuple[tuple[Any, ...], bool]: ...
+
+@final
+class Loader:
+    def __new__(
+        cls,
+        original: Callable[..., Any],
+        plans: dict[type[Any], Layout | None],
+        plan: Callable[[type[Any]], None],
+        partly: Callable[[Any, Sequence[str], Sequence[Any]], None],
+        attribute: str,
+    ) -> Loader: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
 class Recorder:

@@ -14,10 +14,12 @@ class TrailkeeperConfig(AppConfig):
 
     def ready(self) -> None:
         """Puts capture in place; importing the package alone changes nothing."""
-        from trailkeeper import auth, capture, checks
+        from trailkeeper import auth, capture, checks, contrib, rights
         from trailkeeper.backend import alias
 
         alias.install()
         capture.install()
         auth.connect()
+        rights.connect()
+        contrib.connect()
         checks.register()

@@ -6,6 +6,7 @@ Each key, its type and its default stand in `DEFAULTS`; `docs/reference/settings
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,8 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
+
+from trailkeeper.proxies import Proxies
 
 __all__ = ["DEFAULTS", "ENVIRONMENT_URL", "Settings", "settings"]
 
@@ -38,8 +41,16 @@ DEFAULTS: Final[dict[str, Any]] = {
     "EXCLUDE": [],
     "MASK": [],
     "TENANT": None,
+    "ACTOR": None,
+    "IMPERSONATOR": None,
+    "TRUSTED_PROXIES": [],
+    "PROXY_HEADER": "X-Forwarded-For",
+    "REQUEST_ID_HEADER": "X-Request-ID",
     "REQUESTS": True,
     "EXCLUDE_PATHS": [r"^/static/", r"^/media/", r"^/favicon\.ico$"],
+    "ACCESS": {"*": 1.0},
+    "CELERY": "auto",
+    "DJANGO_TASKS": True,
     "ON_FAILURE": "degrade",
     "DRAIN": "thread",
     "DRAIN_INTERVAL": 1.0,
@@ -110,12 +121,43 @@ class Settings:
     @cached_property
     def tenant(self) -> Any:
         """The callable that names the tenant, or None."""
-        value = self["TENANT"]
-        return import_string(value) if isinstance(value, str) else value
+        return self._callable("TENANT")
+
+    @cached_property
+    def actor(self) -> Any:
+        """The callable that names the actor of a request, or None."""
+        return self._callable("ACTOR")
+
+    @cached_property
+    def impersonator(self) -> Any:
+        """The callable that names the real user behind the user of a request, or None."""
+        return self._callable("IMPERSONATOR")
+
+    @cached_property
+    def proxies(self) -> Proxies:
+        """The proxies whose word on a client's address counts."""
+        return Proxies.of(self["TRUSTED_PROXIES"])
+
+    def _callable(self, name: str) -> Any:
+        value = self[name]
+        if not isinstance(value, str):
+            return value
+        try:
+            return import_string(value)
+        except Exception as error:
+            # Told when it is called: it costs one attribute of an event, not the event.
+            return _failing(error)
 
     def reset(self) -> None:
         """Forgets what was read, so that changed settings are seen."""
         self.__dict__.clear()
+
+
+def _failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
 
 
 settings = Settings()

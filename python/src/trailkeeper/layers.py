@@ -1,26 +1,21 @@
 """Who is acting, on whose behalf, from where, and why.
 
 A `ContextVar` holds a chain of layers: the middleware adds one for each request,
-`trailkeeper.context()` one for each block. An event takes its context at the moment it happens, so
-a user set inside a view (DRF, JWT) is seen by the events after it.
+`trailkeeper.context()` one for each block, a task's integration one for each task. An event takes
+its context at the moment it happens, so a user set inside a view (DRF, JWT, django-ninja) is seen
+by the events after it.
 """
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
-
-from django.conf import settings as django_settings
 
 from trailkeeper import spool
 from trailkeeper._recorder import Context
+from trailkeeper.actor import actor_of, service_of_process, user_of
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.failure import optional
@@ -28,10 +23,20 @@ from trailkeeper.failure import optional
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-__all__ = ["Layer", "context", "current_context", "layer", "service_of_process"]
+__all__ = ["Layer", "context", "current_context", "enter", "entered", "layer", "leave"]
 
 GIVEN: Final = frozenset(
-    {"actor", "reason", "tenant", "service", "request_id", "trace_id", "ip", "session"}
+    {
+        "actor",
+        "impersonator",
+        "ip",
+        "reason",
+        "request_id",
+        "service",
+        "session",
+        "tenant",
+        "trace_id",
+    }
 )
 
 
@@ -45,7 +50,15 @@ class Layer:
         given: what the caller of `context()` said.
     """
 
-    __slots__ = ("_actor", "_cache", "_columns", "_key", "_request")
+    __slots__ = (
+        "_actor",
+        "_cache",
+        "_columns",
+        "_impersonator",
+        "_key",
+        "_request",
+        "_tenant",
+    )
 
     def __init__(
         self,
@@ -56,55 +69,94 @@ class Layer:
         given: dict[str, Any] | None = None,
     ) -> None:
         given = given or {}
-        texts = {name: None if value is None else str(value) for name, value in given.items()}
-        texts.pop("actor", None)
+        texts = {
+            name: None if value is None else str(value)
+            for name, value in given.items()
+            if name not in {"actor", "impersonator"}
+        }
         #: The columns that are known now; what an inner layer does not say, the outer one says.
         self._columns: dict[str, Any] = {
             **(parent._columns if parent is not None else {}),
             **texts,
             **(items or {}),
         }
+        #: The tenant that was given: what the project's callable says is asked for each event.
+        self._tenant: Any = self._columns.get("tenant")
         around = parent._actor if parent is not None else None
         self._actor: Any = given.get("actor", around)
+        # Who is behind the outer actor is not behind another one.
+        around = parent._impersonator if parent is not None and "actor" not in given else None
+        self._impersonator: Any = given.get("impersonator", around)
         outer = parent._request if parent is not None else None
         self._request: HttpRequest | None = request or outer
         self._key: tuple[Any, ...] = ()
         self._cache: Context | None = None
 
+    @property
+    def request(self) -> HttpRequest | None:
+        """The request that is served, if one is."""
+        return self._request
+
+    def column(self, name: str) -> Any:
+        """What is known of a column from the start, or said by `context()`."""
+        return self._columns.get(name)
+
     def encoded(self) -> Context:
         """This layer's columns, encoded; made anew when actor, tenant or route have changed."""
-        actor = self._actor
         request = self._request
-        match = None
+        user = loaded = authenticated = match = None
         if request is not None:
-            actor = _user_of(request) if actor is None else actor
-            match = request.resolver_match
-        tenant = self._columns.get("tenant") or current_tenant()
+            # What is found here tells whether the actor may have changed, and costs no call.
+            attributes = request.__dict__
+            match = attributes.get("resolver_match")
+            if self._actor is None:
+                user = attributes.get("user")
+                loaded = attributes.get("_acached_user")
+                authenticated = attributes.get("auth")
+                if settings.actor is not None:
+                    user = user_of(request)
+        tenant = self._tenant
+        if not tenant and settings.tenant is not None:
+            tenant = current_tenant()
         cached = self._cache
         if cached is not None:
-            known_actor, known_tenant, known_match, known_generation = self._key
+            known_user, known_loaded, known_auth, known_match, known_tenant, generation = self._key
             if (
-                known_actor is actor
+                known_user is user
                 and known_match is match
+                and known_loaded is loaded
+                and known_auth is authenticated
                 and known_tenant == tenant
-                and known_generation == spool.generation
+                and generation == spool.generation
             ):
                 return cached
-        encoded = Context(self._encodable(actor, tenant, match))
-        self._key = (actor, tenant, match, spool.generation)
+        encoded = Context(self._encodable(tenant))
+        self._key = (user, loaded, authenticated, match, tenant, spool.generation)
         self._cache = encoded
         return encoded
 
-    def _encodable(self, actor: Any, tenant: Any, match: Any) -> dict[str, Any]:
-        is_request = self._request is not None
+    def values(self) -> dict[str, Any]:
+        """The columns as they are now."""
+        return self._encodable(self._tenant or current_tenant())
+
+    def forget(self) -> None:
+        """Drops what was encoded: something has changed that cannot be seen from outside."""
+        self._cache = None
+
+    def _encodable(self, tenant: Any) -> dict[str, Any]:
+        request = self._request
+        actor = self._actor
         columns = dict(self._columns)
         columns["tenant"] = None if tenant is None else str(tenant)
         columns["source"] = settings.source
-        if match is not None:
-            columns["http_route"] = "/" + str(match.route).removeprefix("/")
-        if not is_request:
+        if request is None:
             columns.setdefault("service", service_of_process())
-        columns.update(_actor_columns(actor, is_request=is_request))
+        else:
+            actor = user_of(request) if actor is None else actor
+            if request.resolver_match is not None:
+                columns["http_route"] = "/" + str(request.resolver_match.route).removeprefix("/")
+        who = actor_of(actor, request=request, impersonator=self._impersonator)
+        columns.update(who.columns())
         return columns
 
 
@@ -119,6 +171,16 @@ def layer() -> Layer:
 def current_context() -> Context:
     """The context of an event that happens now, encoded."""
     return (_layer.get() or _process_layer).encoded()
+
+
+def enter(new: Layer) -> Token[Layer | None]:
+    """Makes `new` the innermost layer until `leave()` is given what this returns."""
+    return _layer.set(new)
+
+
+def leave(token: Token[Layer | None]) -> None:
+    """Makes the layer innermost that was so before `enter()`."""
+    _layer.reset(token)
 
 
 @contextmanager
@@ -139,6 +201,7 @@ def context(**given: Any) -> Iterator[None]:
 
     Args:
         actor: a user, or a text that names a service.
+        impersonator: the real user, where `actor` is one that somebody acts as; or its name.
         reason: why, in words.
         tenant: the tenant's name or key.
         service: the name of the task or the command.
@@ -162,58 +225,6 @@ def current_tenant() -> Any:
     """What the project's `TENANT` callable says now; None if it raises."""
     tenant = settings.tenant
     return optional(tenant, name="the tenant") if tenant is not None else None
-
-
-def service_of_process() -> str:
-    """What this process is, by its command line: `manage.py mark_overdue`, `gunicorn`."""
-    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-    if program in {"manage.py", "django-admin", "__main__.py"} and len(sys.argv) > 1:
-        return f"{program} {sys.argv[1]}"
-    return program
-
-
-def hash_session(key: str) -> str:
-    """The session as events name it: it tells sessions apart and opens none."""
-    return hashlib.sha256(b"trailkeeper session " + key.encode()).hexdigest()[:32]
-
-
-def request_items(request: HttpRequest) -> dict[str, Any]:
-    """The columns that a request gives: method, path, address, agent, session and ids."""
-    headers = request.headers
-    trace = headers.get("traceparent", "").split("-")
-    session = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME)
-    return {
-        "request_id": headers.get("X-Request-ID") or os.urandom(8).hex(),
-        "trace_id": trace[1] if len(trace) >= 4 and len(trace[1]) == 32 else None,
-        "session": hash_session(session) if session else None,
-        "ip": request.META.get("REMOTE_ADDR") or None,
-        "user_agent": headers.get("User-Agent"),
-        "http_method": request.method,
-        "http_path": request.path,
-    }
-
-
-def _user_of(request: HttpRequest) -> Any:
-    # An async view's user is cached here; asking `request.user` could block the loop.
-    cached = getattr(request, "_acached_user", None)
-    return cached if cached is not None else getattr(request, "user", None)
-
-
-def _actor_columns(actor: Any, *, is_request: bool) -> dict[str, Any]:
-    if isinstance(actor, str):
-        return {"actor_type": "service", "actor_label": actor}
-    if actor is None:
-        if is_request:
-            return {"actor_type": "unknown"}
-        return {"actor_type": "system", "actor_label": optional(getpass.getuser, name="the user")}
-    columns = optional(lambda: _user_columns(actor), name="the actor")
-    return columns if columns is not None else {"actor_type": "unknown"}
-
-
-def _user_columns(user: Any) -> dict[str, Any]:
-    if not getattr(user, "is_authenticated", True):
-        return {"actor_type": "anonymous"}
-    return {"actor_type": "user", "actor_id": str(user.pk), "actor_label": str(user)}
 
 
 _process_layer = Layer(None)

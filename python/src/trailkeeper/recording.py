@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -16,7 +18,7 @@ from trailkeeper.layers import current_context
 if TYPE_CHECKING:
     from django.db.models import Model
 
-__all__ = ["auth_event", "record", "request_served", "system_event"]
+__all__ = ["access_events", "auth_event", "record", "request_served", "system_event"]
 
 Outcome = Literal["success", "failure", "denied"]
 
@@ -63,9 +65,25 @@ def record(
             items.update(labels.describe(target))
             using = using or target._state.db
         alias = items["database"] = using or DEFAULT_DB_ALIAS
-        transactions.capture_of(connections[alias]).add_event(items, json)
+        if not _is_async():
+            transactions.capture_of(connections[alias]).add_event(items, json)
+            return
     except Exception as error:
         report(error, events=1, doing=f"record {action}")
+        return
+    # An event loop has no transaction that the event could belong to: Django refuses it one.
+    _write_now(items, json, doing=f"record {action}")
+
+
+def _is_async() -> bool:
+    """Whether Django refuses to touch a connection here, as its `async_unsafe` does."""
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_text(value: object) -> bool:
@@ -82,9 +100,18 @@ def auth_event(
     _write_now(items, {"data": dict(data)} if data else None, doing=f"record a {action}")
 
 
-def request_served(*, status: int, duration_us: int) -> None:
-    """Records the current request; `duration_us` is in microseconds."""
-    outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
+def request_served(*, status: int | None, duration_us: int, is_broken: bool) -> None:
+    """Records the current request.
+
+    Args:
+        status: of its response; None if it was given up before there was one.
+        duration_us: how long it took, in microseconds.
+        is_broken: whether it ended before its response was whole.
+    """
+    if is_broken or status is None:
+        outcome = "failure"
+    else:
+        outcome = "success" if status < 400 else "denied" if status in {401, 403} else "failure"
     items = {
         "kind": "request",
         "action": "request",
@@ -99,6 +126,27 @@ def system_event(action: str, data: Mapping[str, Any]) -> None:
     """Records what happened to the trail itself."""
     items = {"kind": "system", "action": action, "outcome": "success"}
     _write_now(items, {"data": dict(data)}, doing=f"record {action}")
+
+
+def access_events(
+    targets: Sequence[tuple[Model, Mapping[str, Any]]], items: dict[str, Any]
+) -> None:
+    """Records that objects were read, whatever becomes of the open transaction.
+
+    Args:
+        targets: the objects, each with the data of its event.
+        items: what the events have in common.
+    """
+    try:
+        transaction = spool.begin()
+        transactions.tell_losses()
+        context = current_context()
+        for target, data in targets:
+            what = {"kind": "access", "action": "access", **items, **labels.describe(target)}
+            transaction.event(context, what, {"data": dict(data)} if data else None)
+        transaction.complete()
+    except Exception as error:
+        report(error, events=len(targets), doing="record a read access")
 
 
 def _write_now(items: dict[str, Any], json: dict[str, Any] | None, *, doing: str) -> None:

@@ -78,6 +78,9 @@ def resolve_all(drainer: Drainer) -> int:
 def _verdict(doubt: InDoubt) -> Verdict:
     note = json.loads(doubt.note or b"{}")
     alias = note.get("database", "default")
+    if alias is None:
+        # No database decided about it: all of it is written, only the mark is not.
+        return "committed"
     if alias not in connections:
         return "unknown"
     verdicts = {_examine(trace, alias) for trace in _traces(doubt.records)}

@@ -5,6 +5,8 @@ import contextlib
 import pytest
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models.deletion import Collector
 from django.db.models.sql.compiler import (
     SQLCompiler,
     SQLDeleteCompiler,
@@ -14,11 +16,13 @@ from django.db.models.sql.compiler import (
 from tests.shop.models import Tag
 
 from trailkeeper import capture
-from trailkeeper.capture import compilers, instances, transactions
+from trailkeeper.capture import compilers, cursors, deletes, instances, transactions
 
 PLACES = {
     transactions: {(BaseDatabaseWrapper, name) for name in transactions._WRAPPERS},
-    instances: {(models.Model, name) for name in instances._WRAPPERS},
+    instances: {(models.Model, name) for name in ("from_db", *instances._WRAPPERS)},
+    deletes: {(Collector, "delete")},
+    cursors: {(CursorWrapper, name) for name in cursors._WRAPPERS | cursors._ADDED},
     compilers: {
         (SQLInsertCompiler, "execute_sql"),
         (SQLUpdateCompiler, "execute_sql"),
@@ -32,6 +36,8 @@ PLACES = {
 }
 CLASSES = [
     BaseDatabaseWrapper,
+    Collector,
+    CursorWrapper,
     models.Model,
     SQLCompiler,
     SQLInsertCompiler,
@@ -105,7 +111,9 @@ def test_capture_as_a_whole_comes_and_goes():
 def wrapped_by_somebody(calls):
     """Somebody else's wrappers around every place, each noting its calls, and gone at the end."""
     replaced = []
-    for cls, name in set.union(*PLACES.values()):
+    # What capture adds is not Django's: there is nothing to wrap.
+    added = {(CursorWrapper, name) for name in cursors._ADDED}
+    for cls, name in set.union(*PLACES.values()) - added:
         own = cls.__dict__.get(name)
         inner = getattr(cls, name)
         if isinstance(own, classmethod):
@@ -140,6 +148,7 @@ def write_everything():
 
 
 CALLED = {
+    "_execute",
     "execute_sql",
     "_do_update",
     "from_db",

@@ -337,3 +337,52 @@ def test_a_label_that_fails_is_logged_once_a_minute(recorded, monkeypatch, caplo
         Customer.objects.create(name=name)
     assert len(recorded()) == 2
     assert len([r for r in caplog.records if "could not label" in r.message]) == 1
+
+
+class Odd(dict):
+    pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"a": {"b": [1, {"c": None}]}},
+        [[1.5, True], "x"],
+        "text",
+        {},
+        pytest.param(Odd(a=[1]), marks=pytest.mark.drift("loaded as something else")),
+    ],
+    ids=str,
+)
+def test_json_that_was_loaded_is_kept_as_it_was(recorded, monkeypatch, options):
+    order = make_order(options=options)
+    field = Order._meta.get_field("options")
+    if isinstance(options, Odd):
+        monkeypatch.setattr(field, "from_db_value", lambda *_: Odd(a=[1]))
+    loaded = Order.objects.get(pk=order.pk)
+    recorded()
+    if isinstance(loaded.options, dict):
+        inner = loaded.options.setdefault("a", {})
+        inner.append(2) if isinstance(inner, list) else inner.update(b="changed")
+    elif isinstance(loaded.options, list):
+        loaded.options[0].append("more")
+    else:
+        loaded.options = "other"
+    loaded.save()
+    (event,) = recorded()
+    assert event["before"]["options"] == options
+    assert event["after"]["options"] == loaded.options
+
+
+def test_what_cannot_be_noted_of_a_loaded_instance_costs_nothing_else(recorded, monkeypatch):
+    order = make_order()
+    monkeypatch.setattr(
+        Order._meta.get_field("options"), "from_db_value", lambda *_: {"x": Unwritable()}
+    )
+    loaded = Order.objects.get(pk=order.pk)
+    recorded()
+    loaded.number = "2"
+    loaded.save(update_fields=["number"])
+    (event,) = recorded()
+    assert event["before"] == {"number": "1"}
+    assert "options" in event["unavailable"]

@@ -128,6 +128,7 @@ def test_a_store_that_cannot_be_made_is_told_once_and_costs_nothing(tmp_path, ro
     assert_verified()
 
 
+@pytest.mark.drift("its store is unmounted")
 def test_a_read_only_store_is_read_and_the_events_wait(tmp_path, rounds, caplog):
     with mounted(tmp_path / "trail", "8m") as store:
         Customer.objects.create(name="Ada")
@@ -168,6 +169,7 @@ def test_a_store_that_went_away_is_not_begun_anew(tmp_path, rounds, caplog):
     assert_verified()
 
 
+@pytest.mark.drift("its store is unmounted")
 def test_a_full_store_loses_nothing_and_drains_when_it_has_grown(tmp_path, rounds, caplog):
     noise = [os.urandom(50_000).hex() for _ in range(20)]
     with mounted(tmp_path / "trail", "1m") as store:

@@ -64,6 +64,7 @@ def test_a_lost_key_stops_draining_until_it_is_restored(tmp_path, rounds, caplog
     assert_verified()
 
 
+@pytest.mark.drift("two projects write to one database")
 def test_a_second_project_is_refused_and_keeps_its_events(tmp_path, settings, capsys):
     Customer.objects.create(name="Ada")
     trailkeeper.flush()

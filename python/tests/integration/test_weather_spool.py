@@ -38,6 +38,7 @@ def told():
 
 
 @pytest.mark.parametrize("is_atomic", [False, True])
+@pytest.mark.drift("events are lost on purpose")
 def test_on_a_full_disk_every_write_succeeds_and_every_loss_is_counted(tmp_path, caplog, is_atomic):
     with mounted(tmp_path / "spool", "1m") as folder:
         customer = Customer.objects.create(name="Ada")
@@ -69,6 +70,7 @@ def test_on_a_full_disk_every_write_succeeds_and_every_loss_is_counted(tmp_path,
 
 
 @pytest.mark.parametrize("is_atomic", [False, True])
+@pytest.mark.drift("its spool is unmounted")
 def test_on_a_full_disk_raise_fails_the_write_with_its_event(tmp_path, settings, is_atomic):
     settings.TRAILKEEPER = {**settings.TRAILKEEPER, "ON_FAILURE": "raise"}
     with mounted(tmp_path / "spool", "1m") as folder:
@@ -134,6 +136,7 @@ def test_a_segment_torn_at_its_end_loses_only_what_was_torn(tmp_path, caplog):
     assert_verified()
 
 
+@pytest.mark.drift("a segment is damaged on purpose")
 def test_a_flipped_byte_is_told_in_the_trail_and_in_the_log(tmp_path, caplog):
     flipped = dead_writer(tmp_path, "flipped")
     Customer.objects.create(name="alive")

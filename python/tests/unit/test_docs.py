@@ -73,10 +73,10 @@ def test_a_documented_default_is_the_one_in_the_code(name: str) -> None:
     assert ast.literal_eval(code_in(SETTINGS[name][2])[0]) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize("name", sorted({*checks._TYPES, *checks._CHOICES}))
+@pytest.mark.parametrize("name", sorted({*checks.TYPES, *checks.CHOICES}))
 def test_a_documented_type_is_the_one_that_is_checked(name: str) -> None:
-    types = [None if t is type(None) else t.__name__ for t in checks._TYPES.get(name, ())]
-    choices = [f'"{choice}"' for choice in checks._CHOICES.get(name, ())]
+    types = [None if t is type(None) else t.__name__ for t in checks.TYPES.get(name, ())]
+    choices = [f'"{choice}"' for choice in checks.CHOICES.get(name, ())]
     assert code_in(SETTINGS[name][1]) == [*map(str, types), *choices]
 
 

@@ -5,6 +5,7 @@
 
 mod finding;
 mod rows;
+mod tile;
 
 use std::time::Duration;
 

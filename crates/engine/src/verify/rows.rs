@@ -2,16 +2,23 @@
 
 use std::collections::HashMap;
 
-use trailkeeper_event::{Column, CoreWriter, EventBatch, EventId, Micros, WriterId};
-use trailkeeper_merkle::{Hash, LeafIndex, RootBuilder, TILE_WIDTH, TileId, TreeSize};
+use trailkeeper_event::{
+    Column, EventBatch, EventId, LeafHasher, Micros, TransactionNumber, WriterId,
+};
+use trailkeeper_merkle::{Hash, RootBuilder, TreeSize};
 use trailkeeper_store::{DataFile, EventCount, FileScan, Snapshot, Store, StoreError};
 
 use super::Progress;
 use super::finding::{EventRef, Finding, FindingKind};
+use super::tile::RecordedLeaves;
 use crate::error::{Error, Result};
 use crate::time::rfc3339;
 use crate::trail::Trail;
-use crate::tree::read_tile;
+
+/// So many transactions of a writer keep their positions in one place.
+const NEIGHBOURS: u32 = 64;
+/// For so many rows of a file there is room at once, whatever the log says of it.
+const ROOM: u64 = 1 << 16;
 
 /// The roots computed from the rows.
 #[derive(Debug, Default)]
@@ -41,10 +48,10 @@ pub(super) struct RowCheck<'a> {
     wanted: Vec<TreeSize>,
     next: u64,
     builder: RootBuilder,
-    tile: Option<(TileId, Vec<Hash>)>,
-    last_tile: Option<(TileId, Vec<Hash>)>,
-    /// The next position of each transaction: what is below has been seen.
-    positions: HashMap<(WriterId, u32), u32>,
+    recorded: RecordedLeaves<'a>,
+    /// The next position of each transaction: what is below has been seen. Those of neighbouring
+    /// transactions of a writer are together, because they come together.
+    positions: HashMap<(WriterId, u32), Box<[u32; NEIGHBOURS as usize]>>,
     checked: Checked,
 }
 
@@ -80,16 +87,11 @@ impl<'a> RowCheck<'a> {
             wanted,
             next: 0,
             builder: RootBuilder::new(),
-            tile: None,
-            last_tile: None,
+            recorded: RecordedLeaves::new(trail, store, size)?,
             positions: HashMap::new(),
             checked,
         };
         check.note_root();
-        // Read now: a drainer that is at work removes it when it has a wider one.
-        if let Some(last) = size.get().checked_sub(1) {
-            check.last_tile = check.read_tile_of(last)?;
-        }
         Ok(check)
     }
 
@@ -121,7 +123,7 @@ impl<'a> RowCheck<'a> {
     }
 
     pub(super) fn finish(self) -> Checked {
-        self.checked
+        Checked { damaged_tiles: self.recorded.into_damaged(), ..self.checked }
     }
 
     /// The rows of `file` by `seq`, or why it does not read.
@@ -137,9 +139,10 @@ impl<'a> RowCheck<'a> {
             Ok(scan) => scan,
             Err(error) => return damaged(error),
         };
-        let mut core = CoreWriter::new();
+        let mut hasher = LeafHasher::new();
         let mut month = MonthCheck::new(file.month());
-        let mut rows = Vec::new();
+        let room = file.rows().unwrap_or(0).min(ROOM);
+        let mut rows = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
         for scanned in scan {
             let (numbers, batch) = match scanned {
                 Ok(scanned) => scanned,
@@ -149,11 +152,12 @@ impl<'a> RowCheck<'a> {
                 Ok(events) => events,
                 Err(error) => return Ok(Err(format!("a column has changed: {error}"))),
             };
-            rows.extend(numbers.zip(0..events.len()).map(|(number, row)| Row {
+            let hashed = hasher.leaf_hashes(&events).into_iter().zip(events.ids());
+            rows.extend(numbers.zip(hashed).enumerate().map(|(row, (number, (leaf, id)))| Row {
                 seq: events.seq(row).map(|seq| seq.0),
                 number,
-                leaf: events.leaf_hash(row, &mut core).map(|leaf| Hash::from(leaf.0)),
-                id: events.id(row),
+                leaf: leaf.map(|leaf| Hash::from(leaf.0)),
+                id,
                 fault: fault_of(&events, row, &mut month),
             }));
         }
@@ -178,7 +182,7 @@ impl<'a> RowCheck<'a> {
                 self.missing(seq);
             }
             self.next = seq + 1;
-            let recorded = self.recorded_leaf(seq)?;
+            let recorded = self.recorded.at(seq)?;
             if row.leaf.is_none() || recorded.is_some_and(|leaf| Some(leaf) != row.leaf) {
                 let what = "the event was altered".to_owned();
                 self.about(FindingKind::Altered, what, seq, file, &row)?;
@@ -222,37 +226,13 @@ impl<'a> RowCheck<'a> {
     /// Whether the identity of the row has not been seen: positions of a transaction rise.
     fn is_new(&mut self, row: &Row) -> bool {
         let Some(id) = row.id else { return false };
-        let next = self.positions.entry((id.writer, id.transaction.0)).or_default();
+        let TransactionNumber(number) = id.transaction;
+        let places = self.positions.entry((id.writer, number / NEIGHBOURS));
+        let places = places.or_insert_with(|| Box::new([0; NEIGHBOURS as usize]));
+        let next = &mut places[(number % NEIGHBOURS) as usize];
         let is_new = id.position.0 >= *next;
         *next = id.position.0.saturating_add(1).max(*next);
         is_new
-    }
-
-    /// The hash the event was recorded with, as the tile of level 0 has it.
-    fn recorded_leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
-        let Some(wanted) = TileId::of_leaf(LeafIndex::new(seq), self.size) else { return Ok(None) };
-        if self.tile.as_ref().is_none_or(|(known, _)| *known != wanted) {
-            self.tile = match self.last_tile.take_if(|(last, _)| *last == wanted) {
-                Some(last) => Some(last),
-                None => self.read_tile_of(seq)?,
-            };
-            if self.tile.as_ref().is_some_and(|(_, hashes)| hashes.is_empty()) {
-                self.checked.damaged_tiles.push(wanted.path());
-            }
-        }
-        let index = usize::try_from(seq % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
-        Ok(self.tile.as_ref().and_then(|(_, hashes)| hashes.get(index)).copied())
-    }
-
-    /// The tile with the hash of this event; without hashes if it is missing or damaged.
-    fn read_tile_of(&self, seq: u64) -> Result<Option<(TileId, Vec<Hash>)>> {
-        let Some(tile) = TileId::of_leaf(LeafIndex::new(seq), self.size) else { return Ok(None) };
-        let hashes = match read_tile(self.trail, self.store, tile) {
-            Ok(bytes) => tile.decode(&bytes).unwrap_or_default(),
-            Err(Error::Merkle(_)) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        Ok(Some((tile, hashes)))
     }
 
     /// Adds a finding about a row, with what the row says of itself.

@@ -2,13 +2,13 @@
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
 and rollbacks, `mysql` those that MariaDB makes by itself, `instances` what instances were loaded
-with, `deletes` which of them are deleted, `compilers` the statements. `install()` puts all of them
-in place.
+with, `deletes` which of them are deleted, `compilers` the statements of the ORM, `cursors` those
+that pass it by. `install()` puts all of them in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, deletes, instances, mysql, transactions
+from trailkeeper.capture import compilers, cursors, deletes, instances, mysql, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -20,10 +20,12 @@ def install() -> None:
     instances.install()
     deletes.install()
     compilers.install()
+    cursors.install()
 
 
 def uninstall() -> None:
     """Puts all that was wrapped back as Django has it."""
+    cursors.uninstall()
     compilers.uninstall()
     deletes.uninstall()
     instances.uninstall()

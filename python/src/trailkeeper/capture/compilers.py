@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 
 from trailkeeper.capture import deletes, inserts, updates
+from trailkeeper.capture.cursors import COMPILER
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
 from trailkeeper.failure import report
@@ -41,15 +42,22 @@ def _wrap(
     _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
 
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        connection = self.connection
+        attributes = connection.__dict__
+        outer = attributes.get(COMPILER)
+        attributes[COMPILER] = self
         try:
-            tracker = tracker_of(self.query.model, self.connection.vendor)
-            capture = capture_of(self.connection)
-        except Exception as error:
-            report(error, events=1, doing=f"capture a write of {self.query.model.__name__}")
-            tracker = None
-        if tracker is None:
-            return original(self, *args, **kwargs)
-        return record(self, tracker, capture, partial(original, self, *args, **kwargs))
+            try:
+                tracker = tracker_of(self.query.model, connection.vendor)
+                capture = capture_of(connection)
+            except Exception as error:
+                report(error, events=1, doing=f"capture a write of {self.query.model.__name__}")
+                tracker = None
+            if tracker is None:
+                return original(self, *args, **kwargs)
+            return record(self, tracker, capture, partial(original, self, *args, **kwargs))
+        finally:
+            attributes[COMPILER] = outer
 
     setattr(compiler_class, name, execute)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.db.models import Field, Model
 
     from trailkeeper._recorder import Transaction
-    from trailkeeper.capture.registry import Tracker
+    from trailkeeper.capture.registry import Link, Tracker
     from trailkeeper.capture.transactions import Capture
 
 __all__ = ["record"]
@@ -67,6 +67,8 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
         )
         can_return = found is not None
         olds = found or {}
+    if not can_return and tracker.link is not None and query.on_conflict is OnConflict.IGNORE:
+        return _link(compiler, tracker, tracker.link, capture, execute)
     if not can_return:
         return statement.run(
             capture,
@@ -114,6 +116,30 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
         intent_is_exact=False,
         has_effect=lambda _: bool(returned),
         doing=doing,
+    )
+
+
+def _link(
+    compiler: Any, tracker: Tracker, link: Link, capture: Capture, execute: partial[Any]
+) -> Any:
+    """Executes an insert of links, of which those that are there already are skipped."""
+    alias = compiler.using
+    wanted = [(getattr(o, link.source), getattr(o, link.target)) for o in compiler.query.objs]
+    known = statement.look(
+        lambda: links.existing(tracker, link, wanted, using=alias),
+        doing=f"read the links of {link.model}",
+    )
+    if known is None:
+        return execute()
+    new = [pair for pair in wanted if pair not in known]
+    return statement.run(
+        capture,
+        execute,
+        intend=lambda transaction: links.add_links(transaction, link, "link", new, alias=alias),
+        confirm=lambda _, transaction: links.add_links(transaction, link, "link", new, alias=alias),
+        intent_is_exact=True,
+        has_effect=lambda _: bool(new),
+        doing=f"record links of {link.model}",
     )
 
 

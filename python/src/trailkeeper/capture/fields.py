@@ -62,8 +62,11 @@ def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
 
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
-    """Whether the field looks as if it held a secret, or `MASK` names it."""
+    """Whether the field looks as if it held a secret, or `MASK` names it, or its target is one."""
     if SECRET.search(field.name):
+        return True
+    target = _target(field)
+    if target is not field and is_secret(target):
         return True
     model = field.model._meta
     if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):

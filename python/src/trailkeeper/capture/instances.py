@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
-from trailkeeper._recorder import frozen
-from trailkeeper.capture.registry import tracker_of
+from trailkeeper._recorder import Layout, Loader, frozen
+from trailkeeper.capture.registry import plans, tracker_of
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
@@ -37,6 +37,9 @@ UNKNOWN: Final = ...
 class Snapshot:
     """Values of an instance's attributes, as the database had them.
 
+    A plain tuple stands for the usual one: all values of the tracked fields in their order, read,
+    or written in autocommit.
+
     Args:
         names: the attributes.
         values: their values, in the same order; values that can change in place are encoded.
@@ -51,7 +54,7 @@ class Snapshot:
         names: Sequence[str],
         values: Sequence[Any],
         scope: Scope | None = None,
-        previous: Snapshot | None = None,
+        previous: Snapshot | tuple[Any, ...] | None = None,
     ) -> None:
         self.names = names
         self.values = values
@@ -65,11 +68,14 @@ class Snapshot:
 
 def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
-    snapshot: Snapshot | None = instance._state.__dict__.get(ATTRIBUTE)
-    while snapshot is not None and snapshot.scope is not None and snapshot.scope.is_dead():
+    known: Snapshot | tuple[Any, ...] | None = instance._state.__dict__.get(ATTRIBUTE)
+    if type(known) is tuple:
+        return known
+    snapshot: Any = known
+    while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
         snapshot = snapshot.previous
-    if snapshot is None:
-        return None
+    if snapshot is None or type(snapshot) is tuple:
+        return snapshot
     if snapshot.names is tracker.attnames:
         return tuple(snapshot.values)
     values = dict(zip(snapshot.names, snapshot.values, strict=False))
@@ -90,10 +96,10 @@ def remember(
     state = instance._state.__dict__
     is_whole = tracker.is_single and instance._meta.concrete_model is tracker.model
     if scope is None and is_whole:
-        state[ATTRIBUTE] = Snapshot(tracker.attnames, values)
+        state[ATTRIBUTE] = values
         return
-    previous: Snapshot | None = state.get(ATTRIBUTE)
-    if previous is not None and previous.scope is scope:
+    previous: Snapshot | tuple[Any, ...] | None = state.get(ATTRIBUTE)
+    if isinstance(previous, Snapshot) and previous.scope is scope:
         previous = previous.previous
     names: Sequence[str] = tracker.attnames
     kept: Sequence[Any] = values
@@ -109,25 +115,26 @@ def remember(
 _originals: dict[str, Any] = {}
 
 
-def _from_db(
-    cls: Any, db: str, field_names: Sequence[str], values: Sequence[Any], **more: Any
-) -> models.Model:
-    instance: models.Model = _originals["from_db"].__func__(cls, db, field_names, values, **more)
-    tracker = tracker_of(cls, connections[db].vendor)
-    if tracker is not None:
-        names = tracker.attnames
-        if len(values) == len(names) == len(cls._meta.concrete_fields):
-            # All fields are loaded, and Django loads them in the order of the tracker.
-            if tracker.mutable:
-                values = frozen(tuple(values), tracker.mutable)
-            instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
-        else:
-            if tracker.mutable:
-                mutable = {names[place] for place in tracker.mutable}
-                places = tuple(at for at, name in enumerate(field_names) if name in mutable)
-                values = frozen(tuple(values), places)
-            instance._state.__dict__[ATTRIBUTE] = Snapshot(field_names, values)
-    return instance
+def _plan(model: type[models.Model]) -> None:
+    """Notes for the loader how instances of `model` are loaded when all their fields are."""
+    tracker = tracker_of(model, connections[DEFAULT_DB_ALIAS].vendor)
+    if tracker is None:
+        plans[model] = None
+    else:
+        # What stands in several tables is never loaded as a row of one.
+        plans[model] = tracker.layout if tracker.is_single else Layout((), None, (), ())
+
+
+def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
+    """Notes the values of an instance that has deferred fields, or fields in several tables."""
+    tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
+    if tracker is None:
+        return
+    if tracker.mutable:
+        mutable = {tracker.attnames[place] for place in tracker.mutable}
+        places = tuple(place for place, name in enumerate(names) if name in mutable)
+        values = frozen(tuple(values), places)
+    instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
 
 
 def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
@@ -160,7 +167,6 @@ def _do_update(
 
 
 _WRAPPERS: Final[dict[str, Any]] = {
-    "from_db": classmethod(_from_db),  # type: ignore[arg-type]
     "refresh_from_db": _refresh_from_db,
     "_do_update": _do_update,
 }
@@ -170,8 +176,10 @@ def install() -> None:
     """Wraps the model's methods; a second call changes nothing."""
     if _originals:
         return
-    for name in _WRAPPERS:
+    for name in ("from_db", *_WRAPPERS):
         _originals[name] = models.Model.__dict__[name]
+    loader = Loader(_originals["from_db"].__func__, plans, _plan, _loaded_partly, ATTRIBUTE)
+    models.Model.from_db = classmethod(loader)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)
 

@@ -9,6 +9,7 @@ from django.db import connections
 
 from trailkeeper.capture.registry import object_id_of, tracker_of
 from trailkeeper.failure import is_news, logger
+from trailkeeper.quiet import QueryRefusedError, refuse
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,24 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["describe", "label_of", "label_of_row"]
 
 
-class _QueryRefused(Exception):
-    """A `__str__` wanted to ask the database."""
-
-
-def _refuse(*_: Any, **__: Any) -> Any:
-    raise _QueryRefused
-
-
 def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper) -> str | None:
     """How the instance shows itself; None if that takes a query, fails, or would show a secret."""
     if not tracker.has_label or tracker.has_secret_pk:
         return None
     # Not an execute wrapper: what it refuses would still count among the executed queries.
     overrides = connection.__dict__
-    overrides["cursor"] = overrides["chunked_cursor"] = _refuse
+    overrides["cursor"] = overrides["chunked_cursor"] = refuse
     try:
         return str(instance)
-    except _QueryRefused:
+    except QueryRefusedError:
         return None
     except Exception as error:
         if is_news((tracker.label, type(error))):
@@ -65,7 +58,9 @@ def describe(instance: Model) -> dict[str, Any]:
     tracker = tracker_of(instance.__class__, connection.vendor)
     if tracker is None:
         return {"model": label, "object_id": str(instance.pk)}
-    values = [getattr(instance, name, None) for name in tracker.attnames]
+    # Nothing but the key is asked for: another field may be deferred, and would be loaded.
+    key = {tracker.attnames[place] for place in tracker.pk}
+    values = [getattr(instance, name, None) if name in key else None for name in tracker.attnames]
     return {
         "model": tracker.label,
         "object_id": object_id_of(tracker, values),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from trailkeeper import rights
+from trailkeeper.capture.registry import masked_id
 from trailkeeper.capture.rows import unseen
 from trailkeeper.layers import current_context
 
@@ -18,29 +20,61 @@ if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Link, Tracker
 
-__all__ = ["add_links", "existing", "follow", "pairs_of"]
+__all__ = ["add_links", "add_named_links", "existing", "follow", "ids_of", "pairs_of"]
 
 #: The keys of the declaring side and of the other one.
 Pair = tuple[Any, Any]
 
 
+def ids_of(link: Link, pair: Pair) -> tuple[str, str]:
+    """The ids that events have for a pair of keys."""
+    source, target = str(pair[0]), str(pair[1])
+    return (
+        masked_id(source) if link.is_source_secret else source,
+        masked_id(target) if link.is_target_secret else target,
+    )
+
+
 def add_links(
-    transaction: Transaction, link: Link, action: str, pairs: Iterable[Pair], *, alias: str
+    transaction: Transaction,
+    link: Link,
+    action: str,
+    pairs: Iterable[Pair],
+    *,
+    alias: str,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Adds a `link` or `unlink` event for each pair of keys."""
+    pairs = list(pairs)
+    ids = (ids_of(link, pair) for pair in pairs)
+    add_named_links(transaction, link, action, ids, alias=alias, data=data)
+    rights.add_link_changes(transaction, link, action, pairs, alias=alias)
+
+
+def add_named_links(
+    transaction: Transaction,
+    link: Link,
+    action: str,
+    ids: Iterable[tuple[str, str]],
+    *,
+    alias: str,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Adds the events for pairs of ids."""
     context = current_context()
-    for source, target in pairs:
+    for source, target in ids:
         items = {
             "kind": "change",
             "action": action,
             "outcome": "success",
             "database": alias,
             "model": link.model,
-            "object_id": str(source),
+            "object_id": source,
         }
         json = {
             "changed": [link.field],
-            "related": [{"model": link.target_model, "object_id": str(target)}],
+            "related": [{"model": link.target_model, "object_id": target}],
+            "data": data,
         }
         transaction.event(context, items, json)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.apps import apps as django_apps
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.db import models
@@ -18,7 +19,17 @@ from trailkeeper._recorder import Layout, Schema
 from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, pattern_matches, spec_of
 from trailkeeper.conf import BOOKKEEPING, settings
 
-__all__ = ["Link", "Tracker", "is_tracked", "object_id_of", "plan_of", "tracker_of", "why"]
+__all__ = [
+    "Link",
+    "Tracker",
+    "is_tracked",
+    "labels_of_table",
+    "object_id_of",
+    "plan_of",
+    "plans",
+    "tracker_of",
+    "why",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,8 @@ class Link:
         source: attribute of the through row that holds the key of that model's object.
         target: attribute that holds the key of the other side's.
         target_model: label of the other side's model.
+        is_source_secret: whether that object's key is a secret.
+        is_target_secret: whether the other side's is.
     """
 
     model: str
@@ -38,6 +51,8 @@ class Link:
     source: str
     target: str
     target_model: str
+    is_source_secret: bool
+    is_target_secret: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +109,9 @@ class Tracker:
         return self.key_of([converted.get(place) for place in range(len(row))])
 
 
+#: How instances of each model are loaded, as far as they have been; None if it is not tracked.
+plans: dict[type[models.Model], Layout | None] = {}
+
 _trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
 
 
@@ -138,6 +156,36 @@ def why(model: type[models.Model]) -> tuple[bool, str]:
     return False, "no pattern of INCLUDE matches"
 
 
+#: The list of all models, and the labels of the tracked ones by the names of their tables: as they
+#: are, and in lower case.
+_tables: tuple[Any, dict[str, list[str]], dict[str, list[str]]] = (None, {}, {})
+
+
+def labels_of_table(name: str, vendor: str) -> Sequence[str]:
+    """The labels of the tracked models whose rows stand in a table.
+
+    Args:
+        name: of the table, without its schema.
+        vendor: of the database: only PostgreSQL tells names apart by their case.
+    """
+    global _tables
+    # Django makes this list anew when a model is added.
+    found_in = apps.get_models(include_auto_created=True)
+    if _tables[0] is not found_in:
+        exact: dict[str, list[str]] = defaultdict(list)
+        folded: dict[str, list[str]] = defaultdict(list)
+        for model in found_in:
+            if not model._meta.proxy and is_tracked(model):
+                # A schema may stand in the name, between quotes: `"schema"."table"`.
+                table = model._meta.db_table.strip('"').rpartition('"."')[2]
+                exact[table].append(model._meta.label_lower)
+                folded[table.lower()].append(model._meta.label_lower)
+        _tables = (found_in, exact, folded)
+    if vendor == "postgresql":
+        return _tables[1].get(name, ())
+    return _tables[2].get(name.lower(), ())
+
+
 def object_id_of(tracker: Tracker, values: Sequence[Any]) -> str | None:
     """The object's id as events have it: text, or canonical JSON for a composite key.
 
@@ -174,7 +222,10 @@ def mask_key() -> bytes:
 
 def reset() -> None:
     """Forgets all trackers: settings or models have changed."""
+    global _tables
     _trackers.clear()
+    plans.clear()
+    _tables = (None, {}, {})
 
 
 def _scalar(value: Any) -> Any:
@@ -236,7 +287,7 @@ def _link_of(model: type[models.Model]) -> Link | None:
 def _links_through(model: type[models.Model]) -> Iterator[Link]:
     """The links that a row of a model of the project's own stands for."""
     if _link_owner(model) is None:
-        for owner in django_apps.get_models():
+        for owner in apps.get_models():
             yield from _links_by(owner, model)
 
 
@@ -249,6 +300,8 @@ def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterato
                 source=_attname(through, field.m2m_field_name()),
                 target=_attname(through, field.m2m_reverse_field_name()),
                 target_model=field.related_model._meta.label_lower,
+                is_source_secret=is_secret(owner._meta.pk),
+                is_target_secret=is_secret(field.related_model._meta.pk),
             )
 
 

@@ -6,10 +6,10 @@ the log of queries: a test that counts queries counts what it did before.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -83,7 +83,7 @@ def chunked(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield chunk
 
 
-@contextmanager
+@contextlib.contextmanager
 def unseen(using: str) -> Iterator[None]:
     """Hides the queries of a block from the application's wrappers and its log of queries."""
     connection = connections[using]
@@ -97,11 +97,24 @@ def unseen(using: str) -> Iterator[None]:
 
 
 def matched_by(query: sql.Query, tracker: Tracker, using: str) -> Kept:
-    """The rows that a statement will change."""
+    """The rows that a statement will change.
+
+    In a transaction they are locked, as the statement is about to do: another transaction that is
+    changing one of them is waited for, and what it leaves is read.
+    """
+    _lock_sqlite(tracker, using)
     select = query.chain(klass=sql.Query)
     select.clear_ordering(force=True)
     rows: QuerySet[Any] = QuerySet(model=query.model, query=select, using=using)
-    rows = mysql.as_written(rows.values_list(*tracker.attnames))
+    if _can_lock(select, using):
+        features = connections[using].features
+        # An update leaves the key alone, and lets rows refer to it meanwhile.
+        is_update = not isinstance(query, sql.DeleteQuery)
+        no_key = is_update and features.has_select_for_no_key_update
+        rows = rows.select_for_update(no_key=no_key)
+    else:
+        rows = mysql.as_written(rows)
+    rows = rows.values_list(*tracker.attnames)
     with unseen(using):
         if not select.is_sliced:
             few = list(rows[: KEPT + 1])
@@ -109,6 +122,34 @@ def matched_by(query: sql.Query, tracker: Tracker, using: str) -> Kept:
                 return Kept(few)
         with mysql.streamed(using):
             return Kept(rows.iterator(chunk_size=CHUNK))
+
+
+def _can_lock(select: sql.Query, using: str) -> bool:
+    """Whether rows of the query can be locked: one table's, neither grouped nor combined."""
+    connection = connections[using]
+    if not connection.features.has_select_for_update or connection.get_autocommit():
+        return False
+    tables = [alias for alias, count in select.alias_refcount.items() if count]
+    is_plain = not (select.distinct or select.combinator or select.is_sliced)
+    return is_plain and select.group_by is None and len(tables) <= 1
+
+
+def _lock_sqlite(tracker: Tracker, using: str) -> None:
+    """Lets a transaction of SQLite write before it reads.
+
+    One that has read cannot wait for another that writes: the statement that follows would fail,
+    where without this module it would have waited. Past Django's cursor, for it is no query of the
+    application's.
+    """
+    connection: Any = connections[using]
+    if connection.vendor != "sqlite" or not connection.in_atomic_block:
+        return
+    name = connection.ops.quote_name
+    meta = tracker.model._meta
+    table, column = name(meta.db_table), name(meta.local_concrete_fields[0].column)
+    # What goes wrong here, the statement itself meets again.
+    with contextlib.suppress(connection.Database.Error):
+        connection.connection.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
 
 
 def of_keys(tracker: Tracker, keys: Sequence[Any], using: str) -> dict[Any, Row]:

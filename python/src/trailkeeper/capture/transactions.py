@@ -68,6 +68,7 @@ class Capture:
         "deleting",
         "generation",
         "in_commit",
+        "is_manual",
         "note",
         "scope",
         "stack",
@@ -86,6 +87,8 @@ class Capture:
         self.stack: list[tuple[str, int, Scope]] = []
         #: Whether events stand prepared in the spool while the outcome of the COMMIT is open.
         self.in_commit = False
+        #: Whether the application has begun a transaction by SQL, which Django does not see.
+        self.is_manual = False
         #: The compiler whose update is being recorded: it may call another of its own methods.
         self.updating: Any = None
         #: The collector that is deleting instances.
@@ -96,10 +99,28 @@ class Capture:
         connection = self.connection
         if connection.in_atomic_block:
             return False
+        if self.is_manual and self.settle(is_committed=None):
+            return False
         if connection.connection is None:
-            return connection.get_autocommit()
+            # What it will be once it is open: asking `get_autocommit()` would open it.
+            return bool(connection.settings_dict["AUTOCOMMIT"])
         # What `get_autocommit()` gives for a connection that is open.
         return connection.autocommit
+
+    def settle(self, *, is_committed: bool | None) -> bool:
+        """Whether a transaction that was begun by SQL is still open; ends it if it is not.
+
+        Args:
+            is_committed: whether it was committed if it has ended; None if nobody has seen it end.
+        """
+        if not self.is_manual or _is_open(self.connection):
+            return self.is_manual
+        self.before_commit()
+        if is_committed:
+            self.after_commit()
+        else:
+            self.after_rollback(is_certain=is_committed is not None)
+        return False
 
     def open(self) -> Transaction:
         """The transaction that collects the events of the connection."""
@@ -219,6 +240,7 @@ class Capture:
     def _leave(self) -> None:
         self.scope = None
         self.stack.clear()
+        self.is_manual = False
 
     def _drop(self) -> None:
         transaction, self.transaction = self.transaction, None
@@ -269,9 +291,34 @@ def open_transactions() -> list[tuple[str, int, bytes]]:
 
 def is_uncertain(error: BaseException) -> bool:
     """Whether the database may have committed although the statement raised `error`."""
+    if _is_refusal(error.__cause__ or error):
+        return False
     return isinstance(error, (OperationalError, InterfaceError)) or not isinstance(
         error, DatabaseError
     )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether `error`, as the driver raised it, is the database's own word that it did nothing."""
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if state:
+        # Not: connection lost, outcome unknown, server going down, system or internal error.
+        return not state.startswith(("08", "40003", "57P", "58", "XX"))
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_ERROR", "SQLITE_LOCKED", "SQLITE_READONLY"))
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the driver says that a transaction is open; where it does not say, one is."""
+    driver: Any = connection.connection
+    if driver is None:
+        return False
+    if connection.vendor == "sqlite":
+        return bool(driver.in_transaction)
+    if connection.vendor == "postgresql":
+        # Zero is idle, with both drivers.
+        return bool(driver.info.transaction_status)
+    return True
 
 
 _originals: dict[str, Any] = {}
@@ -317,7 +364,7 @@ def _close_connection(self: BaseDatabaseWrapper) -> Any:
     try:
         return _originals["close"](self)
     finally:
-        if capture is not None and capture.transaction is not None:
+        if capture is not None and (capture.transaction is not None or capture.is_manual):
             capture.after_rollback(is_certain=False)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS
 
+from trailkeeper import rights
 from trailkeeper.capture import links, rows, saves, statement
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
@@ -82,6 +83,7 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
         )
         if tracker.through:
             links.follow(transaction, tracker, old, new, alias=alias)
+        rights.add_row_changes(transaction, tracker, old, new, alias=alias)
 
     def intend(transaction: Transaction) -> None:
         for old in olds:

@@ -1,6 +1,7 @@
 """Queries over the trail: a `QuerySet` that knows the questions people ask of it."""
 
 import datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
@@ -8,6 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from trailkeeper.backend.alias import ALIAS
+from trailkeeper.history.gaps import Gap, gaps_of
 from trailkeeper.history.reference import (
     ObjectReference,
     Target,
@@ -80,6 +82,14 @@ class EventQuerySet(models.QuerySet["Event"]):
     def touching(self, field: str) -> Self:
         """Changes of the field with that name."""
         return self.filter(changed__contains=field)
+
+    def gaps(self) -> Iterator[Gap]:
+        """Where something wrote past the trail: see `trailkeeper.history.gaps`.
+
+        Each event of this queryset is compared with the version before it, which the queryset
+        need not have: a filter finds fewer gaps, and invents none.
+        """
+        return gaps_of(self)
 
     def latest_first(self) -> Self:
         return self.order_by(*NEWEST_FIRST)

@@ -23,16 +23,12 @@ from trailkeeper.history.reference import (
     key_parts,
     reference_to,
 )
+from trailkeeper.history.versions import BEGINNINGS, VERSIONS, State
 
 if TYPE_CHECKING:
     from trailkeeper.models import Event
 
 M = TypeVar("M", bound=models.Model)
-
-BEGINNINGS = frozenset({"create", "baseline"})
-VERSIONS = frozenset({*BEGINNINGS, "update", "delete"})
-
-State = dict[str, Any]
 
 
 class UnknownValueError(AttributeError):

@@ -1,4 +1,6 @@
-"""`manage.py trailkeeper`: what is captured, where it goes, and draining by hand."""
+"""`manage.py trailkeeper`: what is captured, where it goes, draining by hand; what stands in the
+tables beside what the trail says of them.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,16 @@ from trailkeeper import drainer, engine
 from trailkeeper.capture import registry
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import TrailkeeperError
+from trailkeeper.management import baseline, reconcile
 
 
 class Command(BaseCommand):
     """See the module."""
 
-    help = "Shows what Trailkeeper captures and where it goes; drains the spool."
+    help = (
+        "Shows what Trailkeeper captures and where it goes; drains the spool; records what was "
+        "there before; compares the tables with the trail."
+    )
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,13 +37,25 @@ class Command(BaseCommand):
             "--forever", action="store_true", help="go on until stopped, as a service"
         )
 
+        baseline.add_arguments(
+            commands.add_parser("baseline", help="record the rows that the trail does not have")
+        )
+        reconcile.add_arguments(
+            commands.add_parser("reconcile", help="compare the tables with the trail")
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Runs the subcommand."""
         try:
-            if options["subcommand"] == "status":
-                self._status()
-            else:
-                self._drain(is_forever=options["forever"])
+            match options["subcommand"]:
+                case "status":
+                    self._status()
+                case "drain":
+                    self._drain(is_forever=options["forever"])
+                case "baseline":
+                    baseline.handle(self, options)
+                case "reconcile":
+                    reconcile.handle(self, options)
         except TrailkeeperError as error:
             raise CommandError(str(error)) from error
 
