@@ -119,9 +119,12 @@ impl Trail {
             let mut next = first;
             while next < transaction.record_count {
                 let part = view.records(&transaction, next, BatchLimits::default())?;
-                let committed_at = Some(Micros(transaction.committed_at));
+                let at = Times {
+                    committed_at: Some(Micros(transaction.committed_at)),
+                    is_at_once: transaction.is_at_once,
+                };
                 for (position, record) in (next..).zip(part.records()) {
-                    rows.push(transaction.id, position, record, committed_at);
+                    rows.push(transaction.id, position, record, at);
                 }
                 next = part.next_position;
             }
@@ -135,10 +138,17 @@ fn open_rows(open: &[OpenTransaction]) -> Vec<RecordBatch> {
     let mut rows = PendingRows::default();
     for transaction in open {
         for (position, record) in (0..).zip(&transaction.records) {
-            rows.push(transaction.transaction, position, record, None);
+            rows.push(transaction.transaction, position, record, Times::default());
         }
     }
     rows.finish()
+}
+
+/// When the records of a transaction were committed, and whether that is also when they happened.
+#[derive(Clone, Copy, Default)]
+struct Times {
+    committed_at: Option<Micros>,
+    is_at_once: bool,
 }
 
 #[derive(Default)]
@@ -148,15 +158,22 @@ struct PendingRows {
 }
 
 impl PendingRows {
-    fn push(&mut self, id: TransactionId, position: u32, bytes: &[u8], at: Option<Micros>) {
+    fn push(&mut self, id: TransactionId, position: u32, bytes: &[u8], times: Times) {
         const ROWS: usize = 8192;
         let id = EventId {
             writer: WriterId(id.writer.0),
             transaction: TransactionNumber(id.number),
             position: Position(position),
         };
+        let at = times.committed_at;
         match Record::parse(bytes) {
-            Ok(record) => self.builder.append_pending(&record, id, at),
+            Ok(mut record) => {
+                let time = at.unwrap_or_default().0.to_be_bytes();
+                if times.is_at_once {
+                    record.set_time(Column::OccurredAt, &time);
+                }
+                self.builder.append_pending(&record, id, at);
+            }
             Err(error) => {
                 let stand_in = unreadable_record(bytes, &error, at.unwrap_or_default());
                 let record = Record::parse(stand_in.as_bytes());

@@ -2,8 +2,8 @@
 
 use arrow::array::RecordBatch;
 use trailkeeper_event::{
-    CoreWriter, EventBatchBuilder, EventId, Micros, Position, Record, RecordBuilder, Seed, Seq,
-    Stamp, TransactionNumber, WriterId, leaf_hash,
+    Column, CoreWriter, EventBatchBuilder, EventId, Micros, Position, Record, RecordBuilder, Seed,
+    Seq, Stamp, TransactionNumber, WriterId, leaf_hash,
 };
 use trailkeeper_merkle::{Hash, TreeSize};
 use trailkeeper_spool::Batch;
@@ -48,31 +48,43 @@ pub(crate) fn sequence(
     };
     for transaction in batch.transactions() {
         let committed_at = Micros(transaction.committed_at);
+        let occurred_at = transaction.is_at_once.then_some(committed_at);
         for (position, record) in (transaction.first_position..).zip(transaction.records()) {
             let id = EventId {
                 writer: WriterId(transaction.id.writer.0),
                 transaction: TransactionNumber(transaction.id.number),
                 position: Position(position),
             };
-            sequencer.push(record, id, committed_at);
+            sequencer.push(record, id, committed_at, occurred_at);
         }
     }
     for event in system {
-        sequencer.push(event.record.as_bytes(), event.id, event.at);
+        sequencer.push(event.record.as_bytes(), event.id, event.at, None);
     }
     sequencer.finish()
 }
 
 impl Sequencer {
-    fn push(&mut self, bytes: &[u8], id: EventId, committed_at: Micros) {
+    /// Adds a record; `occurred_at` takes the place of the time that it has itself.
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        id: EventId,
+        committed_at: Micros,
+        occurred_at: Option<Micros>,
+    ) {
         let replacement: RecordBuilder;
-        let record = match Record::parse(bytes) {
+        let time = occurred_at.map(|at| at.0.to_be_bytes());
+        let mut record = match Record::parse(bytes) {
             Ok(record) => record,
             Err(error) => {
                 replacement = unreadable_record(bytes, &error, committed_at);
                 Record::parse(replacement.as_bytes()).expect("what was just built reads")
             }
         };
+        if let Some(time) = &time {
+            record.set_time(Column::OccurredAt, time);
+        }
         let count = u64::try_from(self.done.leaves.len()).unwrap_or(u64::MAX);
         if count.is_multiple_of(SEED_RUN) {
             self.seed = Seed(random());

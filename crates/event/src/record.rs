@@ -172,6 +172,14 @@ impl<'a> Record<'a> {
         self.bytes(column).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes)
     }
 
+    /// Replaces the value of a time column: microseconds, big-endian.
+    pub fn set_time(&mut self, column: Column, value: &'a [u8; 8]) {
+        debug_assert!(column.column_type() == ColumnType::Time);
+        if let Some(slot) = self.values.get_mut(usize::from(column.tag())) {
+            *slot = Some(value);
+        }
+    }
+
     /// The encoded value of a column.
     #[must_use]
     pub fn bytes(&self, column: Column) -> Option<&'a [u8]> {

@@ -37,17 +37,16 @@ impl Layout {
         Self { places, key, mutable, generated }
     }
 
-    /// The row of an instance after it was saved, with `...` for what is not known, and whether the database computes
-    /// some of it.
+    /// The row that a save writes, the row as it is known then, and whether the database computes some of it.
     ///
-    /// `before` is the row as it was known; `values` is the list of tuples of field, model and value that Django's
-    /// `Model._do_update` sends.
+    /// In the first `NotImplemented` stands for what is not written, in both `...` for what is not known. `before` is the row as it
+    /// was known; `values` is the list of tuples of field, model and value that Django's `Model._do_update` sends.
     fn written<'py>(
         &self,
         before: Option<&Bound<'py, PyTuple>>,
         key: &Bound<'py, PyAny>,
         values: &Bound<'py, PyList>,
-    ) -> PyResult<(Bound<'py, PyTuple>, bool)> {
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>, bool)> {
         let py = values.py();
         let unknown = || py.Ellipsis().into_bound(py);
         let mut is_computed = !self.generated.is_empty();
@@ -58,6 +57,7 @@ impl Layout {
             Ok::<_, PyErr>(if is_sent { value } else { unknown() })
         };
         let mut row: Vec<Bound<'py, PyAny>> = Vec::with_capacity(self.places.len());
+        let mut written = Vec::new();
         if self.key == Some(0) && values.len() + 1 == self.places.len() {
             // All fields but the key, in the order of the model: the usual save.
             row.push(key.clone());
@@ -66,28 +66,38 @@ impl Layout {
             }
         } else {
             match before {
-                Some(before) => row.extend(before.iter()),
-                None => row.resize_with(self.places.len(), unknown),
+                Some(before) if before.len() == self.places.len() => row.extend(before.iter()),
+                _ => row.resize_with(self.places.len(), unknown),
             }
+            written.resize(self.places.len(), false);
             for entry in values.iter() {
                 let entry = entry.cast::<PyTuple>()?;
                 let name = entry.get_borrowed_item(0)?.getattr(pyo3::intern!(py, "attname"))?;
                 let place = self.places.get(name.cast::<PyString>()?.to_str()?);
-                if let Some(slot) = place.and_then(|place| row.get_mut(*place)) {
-                    *slot = sent(entry)?;
+                if let Some(place) = place {
+                    row[*place] = sent(entry)?;
+                    written[*place] = true;
                 }
             }
             for place in &self.generated {
-                if let Some(slot) = row.get_mut(*place) {
-                    *slot = unknown();
-                }
+                row[*place] = unknown();
+                written[*place] = true;
             }
-            if let Some(slot) = self.key.and_then(|place| row.get_mut(place)) {
-                *slot = key.clone();
+            if let Some(place) = self.key {
+                row[place] = key.clone();
+                written[place] = true;
             }
         }
         freeze(py, &mut row, &self.mutable)?;
-        Ok((PyTuple::new(py, row)?, is_computed))
+        let kept = PyTuple::new(py, &row)?;
+        if written.iter().all(|is_written| *is_written) {
+            return Ok((kept.clone(), kept, is_computed));
+        }
+        let unwritten = py.NotImplemented();
+        for (value, _) in row.iter_mut().zip(written).filter(|(_, is_written)| !is_written) {
+            *value = unwritten.bind(py).clone();
+        }
+        Ok((PyTuple::new(py, row)?, kept, is_computed))
     }
 }
 

@@ -80,7 +80,7 @@ impl States {
         Ok(())
     }
 
-    /// Encodes one field of an update; tells whether both its values are known.
+    /// Encodes one field of an update; tells whether both its values are known, or it was not written.
     fn encode_update(
         &mut self,
         schema: &Schema,
@@ -88,6 +88,9 @@ impl States {
         old: Option<&Bound<'_, PyAny>>,
         new: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
+        if new.is_some_and(is_unwritten) {
+            return Ok(true);
+        }
         let start = self.after.len() + 1;
         let is_known = push_field(&mut self.after, schema, index, new)?;
         let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
@@ -143,6 +146,11 @@ impl States {
             builder.text_bytes(Column::Unavailable, &self.unavailable);
         }
     }
+}
+
+/// Whether `value` is `NotImplemented`, which stands for what a statement leaves as it is.
+fn is_unwritten(value: &Bound<'_, PyAny>) -> bool {
+    value.is(value.py().NotImplemented())
 }
 
 /// Appends a field's name and value to an object, or nothing if the value is not known; tells which.

@@ -172,6 +172,19 @@ impl Transaction {
         Ok(())
     }
 
+    /// Marks the prepared transaction as committed that was one statement in autocommit: its events happened now. Those added
+    /// since stand in place of the prepared ones, with their own times.
+    fn commit_at_once(&mut self) -> PyResult<()> {
+        if !self.records.is_empty() {
+            return self.commit();
+        }
+        let Some(id) = self.id else { return Ok(()) };
+        let now = SystemClock.now().0;
+        self.recorder.get().with_writer(|writer| writer.commit_at_once(id, now))?;
+        self.reset();
+        Ok(())
+    }
+
     /// Marks the transaction as rolled back; nothing is written if nothing was.
     fn abort(&mut self) -> PyResult<()> {
         let id = self.id;
@@ -190,6 +203,11 @@ impl Transaction {
 
     /// Writes a whole transaction that no database decides about.
     fn complete(&mut self) -> PyResult<()> {
+        if self.spilled > 0 {
+            // Too large to be held: what was written is sealed, and stands.
+            self.prepare(&[])?;
+            return self.commit();
+        }
         if self.records.is_empty() {
             return Ok(());
         }

@@ -168,6 +168,7 @@ pub struct Batch {
 struct Entry {
     id: TransactionId,
     committed_at: i64,
+    is_at_once: bool,
     first_position: u32,
     next_position: u32,
     is_last_part: bool,
@@ -180,6 +181,8 @@ pub struct BatchTransaction<'a> {
     pub id: TransactionId,
     /// Microseconds since 1970.
     pub committed_at: i64,
+    /// Whether its records happened when it was committed, whatever they say themselves.
+    pub is_at_once: bool,
     /// Position of the first record here; above 0 it is the rest of a partly drained transaction.
     pub first_position: u32,
     /// Position after the last record here.
@@ -205,7 +208,8 @@ impl Batch {
         limits: BatchLimits,
     ) -> Result<Self, SpoolError> {
         let mut batch = Self::default();
-        for (writer, CommittedTransaction { number, committed_at, content, .. }) in transactions {
+        for (writer, transaction) in transactions {
+            let CommittedTransaction { number, content, .. } = transaction;
             let id = TransactionId { writer, number: *number };
             let first_position = partial
                 .filter(|partial| partial.transaction == id)
@@ -230,7 +234,8 @@ impl Batch {
             batch.record_count += (next_position - first_position) as usize;
             batch.entries.push(Entry {
                 id,
-                committed_at: *committed_at,
+                committed_at: transaction.committed_at,
+                is_at_once: transaction.is_at_once,
                 first_position,
                 next_position,
                 is_last_part,
@@ -247,6 +252,7 @@ impl Batch {
         self.entries.iter().map(|entry| BatchTransaction {
             id: entry.id,
             committed_at: entry.committed_at,
+            is_at_once: entry.is_at_once,
             first_position: entry.first_position,
             next_position: entry.next_position,
             is_last_part: entry.is_last_part,

@@ -29,11 +29,23 @@ pub(crate) enum Body {
     Prepared { first_position: u32, count: u32 },
     Truncated { position: u32 },
     Sealed,
-    Committed { committed_at: i64, replacement: Option<u32> },
+    Committed { committed_at: i64, form: Committed },
     Aborted,
     Uncertain,
     Complete { committed_at: i64, count: u32 },
     Closed,
+}
+
+/// Which records a mark commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// Those that were prepared.
+    Prepared,
+    /// Those of the mark.
+    Replaced { count: u32 },
+    /// Those that were prepared, before the one statement that was their transaction: they happened
+    /// when it was committed.
+    AtOnce,
 }
 
 /// A whole frame that checks.
@@ -123,14 +135,18 @@ fn read_body(kind: Kind, payload: &[u8]) -> Option<Body> {
         }
         Kind::Sealed => return Some(Body::Sealed),
         Kind::Committed => {
-            let (committed_at, has_replacement) = (input.take_i64()?, input.take_flag()?);
-            if !has_replacement {
-                Body::Committed { committed_at, replacement: None }
-            } else {
-                let count = input.take_u32()?;
-                let body = Body::Committed { committed_at, replacement: Some(count) };
+            let (committed_at, form) = (input.take_i64()?, input.take_u8()?);
+            let form = match form {
+                0 => Committed::Prepared,
+                1 => Committed::Replaced { count: input.take_u32()? },
+                2 => Committed::AtOnce,
+                _ => return None,
+            };
+            let body = Body::Committed { committed_at, form };
+            if let Committed::Replaced { count } = form {
                 return is_records(input.0, count).then_some(body);
             }
+            body
         }
         Kind::Complete => {
             let (committed_at, count) = (input.take_i64()?, input.take_u32()?);
@@ -209,7 +225,7 @@ mod tests {
         for (kind, payload) in [
             (Kind::Aborted, &b"x"[..]),
             (Kind::Truncated, b"xyz"),
-            (Kind::Committed, b"12345678\x02"),
+            (Kind::Committed, b"12345678\x03"),
             (Kind::Complete, b"12345678\x01\0\0\0\xff\xff\xff\xff"),
             (Kind::Prepared, b"\xff\xff\xff\xff\x01\0\0\0\0\0\0\0"),
         ] {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 
 use crate::error::{FrameFault, SpoolError};
-use crate::frame::{Body, Frame, HEADER_LEN};
+use crate::frame::{Body, Committed, Frame, HEADER_LEN};
 use crate::id::{Position, SegmentIndex, SpoolId, TransactionId, WriterId};
 use crate::number_set::NumberSet;
 use crate::progress::WriterProgress;
@@ -247,15 +247,16 @@ impl WriterStream {
                 self.open_marked(number).seal = Some(seal);
             }
             Body::Uncertain => self.open_marked(number).is_uncertain = true,
-            Body::Committed { committed_at, replacement: Some(count) } => {
+            Body::Committed { committed_at, form: Committed::Replaced { count } } => {
                 let content = Content::of(chunk(13, 0, count));
                 self.commit(number, committed_at, Some(content));
             }
-            Body::Committed { committed_at, replacement: None } => {
+            Body::Committed { committed_at, form } => {
                 let transaction = self.open_marked(number);
                 if transaction.is_damaged {
                     transaction.committed_at = Some(committed_at);
                 } else {
+                    transaction.is_at_once = form == Committed::AtOnce;
                     self.commit(number, committed_at, None);
                 }
             }
@@ -284,9 +285,9 @@ impl WriterStream {
     /// Queues a transaction to be drained, with its own records or with `replacement`.
     pub(crate) fn commit(&mut self, number: u32, committed_at: i64, replacement: Option<Content>) {
         let position = self.position;
-        let (first_at, prepared) = match self.open.remove(&number) {
-            Some(transaction) => (transaction.first_at, transaction.content),
-            None => (position, Content::default()),
+        let (first_at, prepared, is_at_once) = match self.open.remove(&number) {
+            Some(open) => (open.first_at, open.content, open.is_at_once),
+            None => (position, Content::default(), false),
         };
         let content = replacement.unwrap_or(prepared);
         if content.len() == 0 {
@@ -294,7 +295,13 @@ impl WriterStream {
             return;
         }
         self.committed_numbers.insert(number);
-        self.committed.push_back(CommittedTransaction { number, committed_at, first_at, content });
+        self.committed.push_back(CommittedTransaction {
+            number,
+            committed_at,
+            is_at_once,
+            first_at,
+            content,
+        });
     }
 
     pub(crate) fn abort(&mut self, number: u32) {

@@ -85,6 +85,7 @@ pub(crate) struct OpenTransaction {
     pub(crate) is_damaged: bool,
     /// The time of a commit that cannot be trusted to be of these records.
     pub(crate) committed_at: Option<i64>,
+    pub(crate) is_at_once: bool,
 }
 
 impl OpenTransaction {
@@ -96,6 +97,7 @@ impl OpenTransaction {
             is_uncertain: false,
             is_damaged: false,
             committed_at: None,
+            is_at_once: false,
         }
     }
 
@@ -116,6 +118,8 @@ impl OpenTransaction {
 pub(crate) struct CommittedTransaction {
     pub(crate) number: u32,
     pub(crate) committed_at: i64,
+    /// Whether its records happened when it was committed.
+    pub(crate) is_at_once: bool,
     pub(crate) first_at: Position,
     pub(crate) content: Content,
 }

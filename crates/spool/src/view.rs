@@ -41,6 +41,8 @@ pub struct ViewTransaction {
     pub id: TransactionId,
     /// Microseconds since 1970.
     pub committed_at: i64,
+    /// Whether its records happened when it was committed, whatever they say themselves.
+    pub is_at_once: bool,
     /// Records below this position are in the table since the finished batch.
     pub first_position: u32,
     /// Records below this position are covered by the begun batch: all, some or none.
@@ -206,6 +208,7 @@ fn collect(
             ViewTransaction {
                 id,
                 committed_at: committed.committed_at,
+                is_at_once: committed.is_at_once,
                 first_position: position_in(progress.partial, id),
                 covered_until,
                 record_count,

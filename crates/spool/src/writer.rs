@@ -120,6 +120,17 @@ impl Writer {
         }
     }
 
+    /// Marks a transaction as committed that was one statement, whose records were prepared before
+    /// it: they happened at `committed_at`.
+    #[expect(clippy::missing_errors_doc, reason = "common to all appends: see the type")]
+    pub fn commit_at_once(
+        &mut self,
+        transaction: TransactionId,
+        committed_at: i64,
+    ) -> Result<(), SpoolError> {
+        self.append_mark(transaction, Kind::Committed, &[&committed_at.to_le_bytes(), &[2]])
+    }
+
     /// Marks a transaction as rolled back.
     #[expect(clippy::missing_errors_doc, reason = "common to all appends: see the type")]
     pub fn abort(&mut self, transaction: TransactionId) -> Result<(), SpoolError> {

@@ -272,3 +272,12 @@ def test_a_store_that_is_down_delays_and_loses_nothing(settings, tmp_path):
     store.unlink()
     trailkeeper.flush()
     assert trailkeeper.history(customer).get().seq == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_is_too_large_to_be_held_is_written_all_the_same():
+    trailkeeper.record("report.made", data={"text": "x" * 6_000_000})
+    (event,) = trailkeeper.events().filter(action="report.made")
+    assert len(event.data["text"]) == 6_000_000
+    trailkeeper.flush()
+    assert trailkeeper.events().filter(action="report.made", seq__isnull=False).count() == 1

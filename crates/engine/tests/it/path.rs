@@ -6,6 +6,7 @@ use trailkeeper_engine::{
     BatchLimits, Column, Error, ErrorKind, EventFilter, Micros, OpenTransaction, Order, Statement,
     TransactionId,
 };
+use trailkeeper_spool::RecordBuffer;
 use trailkeeper_testkit::invoice_record;
 
 use crate::sample::{START, World, assert_verified, drain, invoices, push, write};
@@ -26,6 +27,27 @@ fn events_are_seen_once_at_every_stage() {
     assert_eq!(drain(&trail), 0);
     assert_eq!(invoices(&world.reader()), [0, 1, 2, 3, 4]);
     assert_verified(&world.reader());
+}
+
+#[test]
+fn an_event_of_a_statement_that_waited_has_the_time_of_its_end() {
+    let world = World::new();
+    let trail = world.trail();
+    let mut writer = trail.spool().unwrap().writer().unwrap();
+    let id = writer.begin().unwrap();
+    let mut records = RecordBuffer::new();
+    records.push(invoice_record(1, 1, START).as_bytes()).unwrap();
+    writer.prepare(id, 0, &records, Some(b"")).unwrap();
+    writer.commit_at_once(id, START + 5).unwrap();
+    for is_drained in [false, true] {
+        if is_drained {
+            assert_eq!(drain(&trail), 1);
+            assert_verified(&trail);
+        }
+        let history = trail.history("billing.invoice", "1").unwrap();
+        assert_eq!(history[0].time(Column::OccurredAt), Some(Micros(START + 5)));
+        assert_eq!(history[0].time(Column::CommittedAt), Some(Micros(START + 5)));
+    }
 }
 
 #[test]
@@ -208,7 +230,7 @@ fn a_record_that_does_not_read_is_kept_as_it_is() {
     let world = World::new();
     let trail = world.trail();
     let mut writer = trail.spool().unwrap().writer().unwrap();
-    let mut records = trailkeeper_spool::RecordBuffer::new();
+    let mut records = RecordBuffer::new();
     records.push(b"\x09nonsense").unwrap();
     let transaction = writer.begin().unwrap();
     writer.append_complete(transaction, START, &records).unwrap();

@@ -22,6 +22,25 @@ fn marks_decide_what_is_handed_out_and_in_which_order() {
 }
 
 #[test]
+fn a_transaction_of_one_statement_happened_when_it_was_committed() {
+    let place = place(Options::default());
+    let mut writer = place.spool.writer().unwrap();
+    let statement = sealed(&mut writer, &["a"]);
+    let usual = sealed(&mut writer, &["b"]);
+    writer.commit_at_once(statement, 7).unwrap();
+    writer.commit(usual, 8, None).unwrap();
+    let expected = [(statement, 7, true), (usual, 8, false)];
+    let view = place.spool.view().unwrap();
+    let seen = view.transactions().iter().map(|each| (each.id, each.committed_at, each.is_at_once));
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+    let mut consumer = place.consumer();
+    consumer.poll().unwrap();
+    let batch = consumer.ready(BatchLimits::default()).unwrap();
+    let seen = batch.transactions().map(|each| (each.id, each.committed_at, each.is_at_once));
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn writers_are_merged_by_the_time_of_their_commits() {
     let place = place(Options::default());
     let mut writers = [place.spool.writer().unwrap(), place.spool.writer().unwrap()];

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import OperationalError, connections
 from django.db.backends.signals import connection_created
 
-from trailkeeper.capture.transactions import capture_of
+from trailkeeper.capture.transactions import capture_of, is_open
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -64,23 +64,10 @@ def has_lost_transaction(error: BaseException) -> bool:
 
 def _settle(connection: Any) -> None:
     capture = capture_of(connection)
-    if capture.is_autocommit() or capture.transaction is None or _is_open(connection):
+    if capture.is_autocommit() or capture.transaction is None or is_open(connection):
         return
     capture.before_commit()
     capture.after_commit()
-
-
-def _is_open(connection: Any) -> bool:
-    """Whether the server has a transaction open, or cannot be asked: then its end will tell."""
-    if connection.connection is None:
-        return True
-    try:
-        with connection.connection.cursor() as cursor:
-            cursor.execute("SELECT @@in_transaction")
-            return bool(cursor.fetchone()[0])
-    except connection.Database.Error:
-        # MySQL has no such variable. Or the connection is lost.
-        return not connection.is_usable()
 
 
 def as_written(rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:

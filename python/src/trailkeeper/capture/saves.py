@@ -53,11 +53,11 @@ def record(
     doing = f"record the update of a {tracker.label}"
     try:
         before = known_values(instance, tracker)
-        after, is_computed = tracker.layout.written(before, key, values)
+        after, known, is_computed = tracker.layout.written(before, key, values)
         if tracker.is_plain_key:
             object_id: str | None = str(key)
         else:
-            object_id = object_id_of(tracker, after)
+            object_id = object_id_of(tracker, known)
             if tracker.is_folded_key and not _is_loaded_as(key, before, tracker):
                 is_computed = True
         label = label_of(instance, tracker, capture.connection)
@@ -71,7 +71,7 @@ def record(
                 tracker.schema, current_context(), "update", object_id, label, before, after, alias
             )
             if tracker.through and before is not None:
-                links.follow(transaction, tracker, before, after, alias=alias)
+                links.follow(transaction, tracker, before, known, alias=alias)
             if len(transaction):
                 spool.prepare(transaction, capture.note)
     except Exception as error:
@@ -79,18 +79,19 @@ def record(
         return execute()
 
     def confirm(_: Any, transaction: Transaction) -> None:
-        nonlocal after, object_id
+        nonlocal after, known, object_id
         if is_computed:
             after = next(iter(rows.of_keys(tracker, [key], alias).values()), after)
             if tracker.mutable:
                 after = frozen(after, tracker.mutable)
+            known = after
             if tracker.is_folded_key:
                 object_id = object_id_of(tracker, after)
         transaction.change(
             tracker.schema, current_context(), "update", object_id, label, before, after, alias
         )
         if tracker.through and before is not None:
-            links.follow(transaction, tracker, before, after, alias=alias)
+            links.follow(transaction, tracker, before, known, alias=alias)
 
     if transaction is None:
         result = statement.join(capture, execute, confirm=confirm, has_effect=bool, doing=doing)
@@ -103,7 +104,7 @@ def record(
             doing=doing,
         )
     if result:
-        remember(instance, tracker, after, capture.scope)
+        remember(instance, tracker, known, capture.scope)
     return result
 
 

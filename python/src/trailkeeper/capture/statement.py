@@ -145,7 +145,7 @@ def follow(
         else:
             if confirm is not None:
                 confirm(result, prepared)
-            prepared.commit()
+            prepared.commit_at_once()
     except Exception as error:
         # The statement has happened, and what it left could not be told: the rows will say.
         report_mark(error, doing=doing)
