@@ -81,8 +81,6 @@ VALUES = [
         marks=pytest.mark.xfail(
             connection.vendor == "postgresql",
             reason="jsonb gives a whole number back",
-            # What a bulk_update() leaves is read back.
-            strict=False,
         ),
     ),
     ("a_json", []),
@@ -128,16 +126,20 @@ def bulk_update(name, value):
 WRITES = [create, bulk_create, save, save_of_a_loaded_row, update, bulk_update]
 
 
-@pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
 @pytest.mark.parametrize(("name", "value"), VALUES)
-def test_the_recorded_state_is_the_row_read_back(name, value, write, recorded):
-    write(name, value)
-    told = {}
-    for event in recorded():
-        assert "unavailable" not in event
-        told[event["object_id"]] = event["after"]
-    Kinds.objects.all().delete()
-    stored = {event["object_id"]: event["before"] for event in recorded()}
+def test_the_recorded_state_is_the_row_read_back(name, value, recorded):
+    told, stored = {}, {}
+    for write in WRITES:
+        write(name, value)
+        after = {event["object_id"]: event["after"] for event in recorded()}
+        Kinds.objects.all().delete()
+        rows = {event["object_id"]: event["before"] for event in recorded()}
+        # A save of one field says nothing of the others.
+        assert all(name in state for state in after.values())
+        told[write.__name__] = after
+        stored[write.__name__] = {
+            key: {field: row[field] for field in after[key]} for key, row in rows.items()
+        }
     assert told == stored
 
 

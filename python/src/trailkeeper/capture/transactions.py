@@ -318,9 +318,9 @@ def _is_refusal(error: BaseException) -> bool:
     return name.startswith(("SQLITE_BUSY", "SQLITE_ERROR", "SQLITE_LOCKED", "SQLITE_READONLY"))
 
 
-def is_open(connection: BaseDatabaseWrapper) -> bool:
+def is_open(connection: Any) -> bool:
     """Whether a transaction is open, as the driver or MariaDB says; where nobody says, one is."""
-    driver: Any = connection.connection
+    driver = connection.connection
     if driver is None:
         return False
     if connection.vendor == "sqlite":
