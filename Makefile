@@ -84,7 +84,7 @@ test-rust: .venv/installed-requirements ## Rust tests, and the examples in the d
 	@scripts/test_rust.sh $(HEAVY)
 
 .PHONY: test-python
-test-python: setup ## Python tests on SQLite and PostgreSQL, Django 5.2 and 6; ARGS='-k name'
+test-python: setup ## Python tests on SQLite, PostgreSQL and MariaDB, Django 5.2 and 6; ARGS='-k name'
 	@scripts/test_python.sh $(ARGS)
 
 .PHONY: bench

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All Python tests: the app on SQLite and on PostgreSQL, the example project, the
-# scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
+# All Python tests: the app on SQLite, PostgreSQL and MariaDB, the example project,
+# the scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
 #
 #     scripts/test_python.sh [PYTEST-ARGUMENT...]
 #
@@ -20,6 +20,15 @@ run_pytest .venv python "$@"
 
 step "app on PostgreSQL, Django 5.2"
 (cd python && "$root/scripts/postgres.sh" "$root/.venv/bin/python" -m pytest "$@")
+
+step "app on MariaDB, Django 5.2"
+if scripts/install_mysqlclient.sh .venv; then
+    (cd python && "$root/scripts/mariadb.sh" "$root/.venv/bin/python" -m pytest "$@")
+else
+    loud "NOT TESTED on MariaDB: its driver for Python could not be compiled." \
+        "It needs the headers of Python and MariaDB: on Debian, libmariadb-dev and pkg-config"
+    ((${TRAILKEEPER_REQUIRE_MARIADB:-0} == 0)) || exit 1
+fi
 
 step "example: invoicing"
 run_pytest .venv examples/invoicing

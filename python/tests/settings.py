@@ -60,7 +60,7 @@ def _database() -> dict[str, object]:
             "TEST": {"NAME": BASE_DIR / "test.sqlite3"},
         }
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": f"django.db.backends.{'mysql' if url.scheme == 'mysql' else 'postgresql'}",
         "NAME": url.path.removeprefix("/"),
         "USER": url.username,
         "PASSWORD": url.password,

@@ -182,8 +182,12 @@ def test_bulk_create_is_one_insert_for_each_batch(calls):
 
 def test_bulk_create_that_may_conflict_says_so(calls):
     Tag.objects.bulk_create([Tag(name="a")], ignore_conflicts=True)
+    has_target = connections["default"].features.supports_update_conflicts_with_target
     Note.objects.bulk_create(
-        [Note(slug="a")], update_conflicts=True, unique_fields=["slug"], update_fields=["body"]
+        [Note(slug="a")],
+        update_conflicts=True,
+        unique_fields=["slug"] if has_target else None,
+        update_fields=["body"],
     )
     conflicts = [call.owner.query.on_conflict.name for call in calls["insert"]]
     assert conflicts == ["IGNORE", "UPDATE"]
@@ -250,7 +254,8 @@ def test_links_are_inserts_and_deletes_of_the_through_model(order, calls, using_
         order.tags.add(*tags)
     assert calls.models() == written(insert=[through])
     objects = calls["insert"][0].owner.query.objs
-    assert [(o.order_id, o.tag_id) for o in objects] == [(order.pk, tag.pk) for tag in tags]
+    # Django takes the keys from a set.
+    assert {(o.order_id, o.tag_id) for o in objects} == {(order.pk, tag.pk) for tag in tags}
     calls.forget()
     order.tags.remove(tags[0])
     order.tags.clear()

@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.sql import UpdateQuery
 from tests.shop.models import Customer, Ignored, Line, Note, Order, Tag
@@ -182,7 +182,9 @@ def test_links_name_the_field_and_the_other_side(recorded):
     order.tags.set([blue])
     blue.order_set.clear()
     events = recorded()
-    assert [(e["action"], e["related"][0]["object_id"]) for e in events] == [
+    told = [(e["action"], e["related"][0]["object_id"]) for e in events]
+    # Django takes the keys of one `add()` from a set.
+    assert sorted(told[:2]) + told[2:] == [
         ("link", str(red.pk)),
         ("link", str(blue.pk)),
         ("unlink", str(red.pk)),
@@ -391,22 +393,23 @@ def test_what_cannot_be_noted_of_a_loaded_instance_costs_nothing_else(recorded, 
 
 
 def test_a_field_that_fails_costs_its_value_and_not_the_event(recorded, monkeypatch):
-    def refuse(self, value):
+    class Text(str):
+        pass
+
+    def refuse(value):
         raise ValueError(value)
 
     order = make_order()
     recorded()
-    monkeypatch.setattr(models.CharField, "to_python", refuse)
+    # What brings a value of another type into the form that the database gives back.
+    monkeypatch.setattr("trailkeeper.capture.fields._normaliser", lambda *_: refuse)
     registry.reset()
-
-    class Text(str):
-        pass
-
     order.number = Text("2")
     order.save()
     monkeypatch.undo()
+    registry.reset()
     (event,) = recorded()
-    assert "number" in event["unavailable"]
+    assert event["unavailable"] == ["number"]
     assert "number" not in event["after"]
     # So that table and trail agree again.
     Order.objects.update(number="3")

@@ -7,7 +7,10 @@ from tests.shop.models import Tag
 
 from trailkeeper.capture.transactions import capture_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.drift("raw SQL is told, and not row by row"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from tests.integration.raw_sql import (
 )
 from tests.shop.models import Customer, Order, Tag
 
+pytestmark = pytest.mark.drift("raw SQL is told, and not row by row")
+
 
 @on_postgresql
 @in_autocommit

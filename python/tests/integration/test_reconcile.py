@@ -123,9 +123,10 @@ def test_a_secret_is_compared_by_its_mask(shop):
 
 
 def test_an_object_whose_key_is_a_secret(shop):
-    execute("""DELETE FROM shop_apikey WHERE "key" = 'sk-1'""")
+    key = connection.ops.quote_name("key")
+    execute(f"DELETE FROM shop_apikey WHERE {key} = 'sk-1'")
     execute("UPDATE shop_apikey SET owner = 'Mallory'")
-    execute("""INSERT INTO shop_apikey ("key", owner) VALUES ('sk-3', 'Mallory')""")
+    execute(f"INSERT INTO shop_apikey ({key}, owner) VALUES ('sk-3', 'Mallory')")
     drifts = list(drift(models=[ApiKey]))
     assert sorted(d.kind.value for d in drifts) == ["differs", "left_over", "missing"]
     assert all(d.object_id.startswith("masked:") for d in drifts)

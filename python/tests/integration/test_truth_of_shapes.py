@@ -121,12 +121,13 @@ def test_each_table_has_a_baseline(pages):
 @pytest.mark.drift("a write past the trail is what is tested")
 def test_drift_is_found_in_each_table(pages):
     fill()
+    row = connection.ops.quote_name("row")
     execute(
         "UPDATE shapes_place SET name = 'x' WHERE name = 'park'",
         "UPDATE shapes_restaurant SET stars = 9",
-        "UPDATE shapes_seat SET taken = NOT taken WHERE \"row\" = 'a' AND number IN (2, 11)",
-        "DELETE FROM shapes_seat WHERE \"row\" = 'b' AND number = 10",
-        "INSERT INTO shapes_seat (\"row\", number, taken) VALUES ('b', 100, '0')",
+        f"UPDATE shapes_seat SET taken = NOT taken WHERE {row} = 'a' AND number IN (2, 11)",
+        f"DELETE FROM shapes_seat WHERE {row} = 'b' AND number = 10",
+        f"INSERT INTO shapes_seat ({row}, number, taken) VALUES ('b', 100, '0')",
         "UPDATE shapes_ticket SET price = 9 WHERE price = 3",
         "DELETE FROM shapes_ticket_friends",
         "UPDATE shapes_visit SET note = 'x' WHERE note = 'late'",

@@ -5,6 +5,8 @@ import uuid
 import django
 from django.db import models
 
+from tests.shop.kinds import Computed, Folder, Kinds  # noqa: F401 (their app is this one)
+
 
 class Customer(models.Model):
     name = models.CharField(max_length=100)

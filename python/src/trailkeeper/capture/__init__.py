@@ -1,14 +1,14 @@
 """Recording what the application writes.
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
-and rollbacks, `instances` what instances were loaded with, `deletes` which of them are deleted,
-`compilers` the statements of the ORM, `cursors` those that pass it by. `install()` puts all of them
-in place.
+and rollbacks, `mysql` those that MariaDB makes by itself, `instances` what instances were loaded
+with, `deletes` which of them are deleted, `compilers` the statements of the ORM, `cursors` those
+that pass it by. `install()` puts all of them in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, cursors, deletes, instances, transactions
+from trailkeeper.capture import compilers, cursors, deletes, instances, mysql, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -16,6 +16,7 @@ __all__ = ["install", "uninstall"]
 def install() -> None:
     """Starts capture; a second call changes nothing."""
     transactions.install()
+    mysql.install()
     instances.install()
     deletes.install()
     compilers.install()
@@ -28,4 +29,5 @@ def uninstall() -> None:
     compilers.uninstall()
     deletes.uninstall()
     instances.uninstall()
+    mysql.uninstall()
     transactions.uninstall()

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.db import models
-from django.db.backends.utils import format_number
 
 from trailkeeper.conf import settings
 
-__all__ = ["FieldSpec", "is_mutable", "is_secret", "spec_of"]
+__all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of"]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
 #: normalise.
@@ -41,6 +40,10 @@ _KINDS: Final[list[tuple[type[models.Field[Any, Any]], str]]] = [
     (models.CharField, "text"),
     (models.TextField, "text"),
 ]
+#: Significant digits of a decimal that SQLite gives back.
+SQLITE_DIGITS: Final = 15
+#: For rounding numbers of any length.
+WIDE: Final = decimal.Context(prec=decimal.MAX_PREC)
 # Lists may change after the event: they are written at once and compared as JSON.
 _MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
 
@@ -48,6 +51,14 @@ _MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
 def is_mutable(field: models.Field[Any, Any]) -> bool:
     """Whether the field's values can be changed in place."""
     return field.get_internal_type() in _MUTABLE or type(field).__name__ in _MUTABLE
+
+
+def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
+    """Whether the database may take other values of the field for the same: `a` for `A`."""
+    target = _target(field)
+    if not isinstance(target, (models.CharField, models.TextField)):
+        return False
+    return vendor == "mysql" or getattr(target, "db_collation", None) is not None
 
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
@@ -76,7 +87,12 @@ def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
     """What the recorder must know of `field` on a database of `vendor`."""
     target = _target(field)
     kind = "json" if is_mutable(target) else _kind(target)
-    places = target.decimal_places if isinstance(target, models.DecimalField) else None
+    places = None
+    if isinstance(target, models.DecimalField):
+        places = target.decimal_places
+        if vendor == "sqlite" and not _is_kept_by_sqlite(target.max_digits):
+            # Its digits alone do not say what is stored.
+            kind = "any"
     return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
 
 
@@ -106,15 +122,26 @@ def _normaliser(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], A
     return field.to_python
 
 
+def _is_kept_by_sqlite(digits: int | None) -> bool:
+    return digits is not None and digits <= SQLITE_DIGITS
+
+
+def _step(places: int | None) -> decimal.Decimal | None:
+    return None if places is None else decimal.Decimal(1).scaleb(-places)
+
+
 def _quantise(field: models.DecimalField[Any, Any], value: Any, vendor: str) -> Any:
-    """The decimal as stored: PostgreSQL rounds half away from zero, Django itself half to even."""
+    """The decimal as stored."""
     number = field.to_python(value)
     if number is None or not number.is_finite():
         return number
-    places = field.decimal_places
-    if vendor == "postgresql":
-        step = decimal.Decimal(1).scaleb(-places)
-        number = number.quantize(step, rounding=decimal.ROUND_HALF_UP)
-    else:
-        number = decimal.Decimal(format_number(number, field.max_digits, places) or 0)
+    step = _step(field.decimal_places)
+    if vendor == "sqlite":
+        # It stores a float, of which Django believes so many digits, and rounds them half to even.
+        number = decimal.Context(prec=SQLITE_DIGITS).create_decimal_from_float(float(number))
+        if step is not None:
+            number = number.quantize(step, context=field.context)
+    elif step is not None:
+        # PostgreSQL, MariaDB and MySQL round half away from zero.
+        number = number.quantize(step, rounding=decimal.ROUND_HALF_UP, context=WIDE)
     return number if number else abs(number)

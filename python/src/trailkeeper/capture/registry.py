@@ -16,7 +16,7 @@ from django.core.signals import setting_changed
 from django.db import models
 
 from trailkeeper._recorder import Layout, Schema
-from trailkeeper.capture.fields import is_mutable, is_secret, pattern_matches, spec_of
+from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, pattern_matches, spec_of
 from trailkeeper.conf import BOOKKEEPING, settings
 
 __all__ = [
@@ -69,8 +69,9 @@ class Tracker:
         generated: places of the fields that the database computes.
         pk: places of the fields of the primary key.
         layout: where the values of the fields stand in a row.
-        is_plain_key: whether the key is one field and not a secret, so that its text is the
-            object's id.
+        is_plain_key: whether the key is one field and neither a secret nor folded, so that its text
+            is the object's id.
+        is_folded_key: whether the database may find a row by another spelling of its key.
         is_single: whether the table has all fields of the model, which may span several tables.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`).
@@ -88,6 +89,7 @@ class Tracker:
     pk: tuple[int, ...]
     layout: Layout
     is_plain_key: bool
+    is_folded_key: bool
     is_single: bool
     has_secret_pk: bool
     has_label: bool
@@ -252,6 +254,7 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     )
     mutable = tuple(place for place, field in enumerate(fields) if is_mutable(field))
     has_secret_pk = any(is_secret(field) for field in pk_fields)
+    is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
     return Tracker(
         model=model,
         label=meta.label_lower,
@@ -262,7 +265,8 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         generated=generated,
         pk=pk,
         layout=Layout(attnames, pk[0] if len(pk) == 1 else None, mutable, generated),
-        is_plain_key=len(pk) == 1 and not has_secret_pk,
+        is_plain_key=len(pk) == 1 and not has_secret_pk and not is_folded_key,
+        is_folded_key=is_folded_key,
         is_single=len(meta.concrete_fields) == len(fields),
         has_secret_pk=has_secret_pk,
         has_label=model.__str__ is not models.Model.__str__,

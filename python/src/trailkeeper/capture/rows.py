@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from django.db import connections
 from django.db.models import QuerySet, sql
 
+from trailkeeper.capture import mysql
+
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
 
@@ -86,7 +88,7 @@ def unseen(using: str) -> Iterator[None]:
     """Hides the queries of a block from the application's wrappers and its log of queries."""
     connection = connections[using]
     wrappers, log = connection.execute_wrappers, connection.queries_log
-    connection.execute_wrappers = []
+    connection.execute_wrappers = [each for each in wrappers if each is mysql.follow]
     connection.queries_log = type(log)(maxlen=log.maxlen)
     try:
         yield
@@ -110,13 +112,16 @@ def matched_by(query: sql.Query, tracker: Tracker, using: str) -> Kept:
         is_update = not isinstance(query, sql.DeleteQuery)
         no_key = is_update and features.has_select_for_no_key_update
         rows = rows.select_for_update(no_key=no_key)
+    else:
+        rows = mysql.as_written(rows)
     rows = rows.values_list(*tracker.attnames)
     with unseen(using):
         if not select.is_sliced:
             few = list(rows[: KEPT + 1])
             if len(few) <= KEPT:
                 return Kept(few)
-        return Kept(rows.iterator(chunk_size=CHUNK))
+        with mysql.streamed(using):
+            return Kept(rows.iterator(chunk_size=CHUNK))
 
 
 def _can_lock(select: sql.Query, using: str) -> bool:
@@ -149,7 +154,7 @@ def _lock_sqlite(tracker: Tracker, using: str) -> None:
 
 def of_keys(tracker: Tracker, keys: Sequence[Any], using: str) -> dict[Any, Row]:
     """The rows with these primary keys as they stand now, by key; a composite key is a tuple."""
-    objects = tracker.model._base_manager.using(using)
+    objects = mysql.as_written(tracker.model._base_manager.using(using))
     found: dict[Any, Row] = {}
     with unseen(using):
         for chunk in chunked(keys):

@@ -58,8 +58,12 @@ def record(
     try:
         before = known_values(instance, tracker)
         after, known, is_computed = tracker.layout.written(before, key, values)
-        is_plain = tracker.is_plain_key and type(key) in PLAIN_KEYS
-        object_id = str(key) if is_plain else object_id_of(tracker, known)
+        if tracker.is_plain_key and type(key) in PLAIN_KEYS:
+            object_id: str | None = str(key)
+        else:
+            object_id = object_id_of(tracker, known)
+            if tracker.is_folded_key and not _is_loaded_as(key, before, tracker):
+                is_computed = True
         label = label_of(instance, tracker, capture.connection)
         alias = compiler.using
         transaction = None
@@ -79,12 +83,14 @@ def record(
         return execute()
 
     def confirm(_: Any, transaction: Transaction) -> None:
-        nonlocal after, known
+        nonlocal after, known, object_id
         if is_computed:
             after = next(iter(rows.of_keys(tracker, [key], alias).values()), after)
             if tracker.mutable:
                 after = frozen(after, tracker.mutable)
             known = after
+            if tracker.is_folded_key:
+                object_id = object_id_of(tracker, after)
         transaction.change(
             tracker.schema, current_context(), "update", object_id, label, before, after, alias
         )
@@ -104,3 +110,8 @@ def record(
     if result:
         remember(instance, tracker, known, capture.scope)
     return result
+
+
+def _is_loaded_as(key: Any, before: tuple[Any, ...] | None, tracker: Tracker) -> bool:
+    """Whether the row is known to spell its key as the instance does."""
+    return before is not None and all(before[place] == key for place in tracker.pk)

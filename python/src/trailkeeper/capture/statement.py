@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailkeeper import spool
+from trailkeeper.capture import mysql
 from trailkeeper.capture.transactions import Capture, is_uncertain, tell_losses
 from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
@@ -40,10 +41,14 @@ def look(read: Callable[[], T], *, doing: str) -> T | None:
 
     Raises:
         RecordingError: if it failed and `ON_FAILURE` is `"raise"`.
+        OperationalError: if the server has rolled the application's transaction back.
     """
     try:
         return read()
     except Exception as error:
+        if mysql.has_lost_transaction(error):
+            # To go on would be to write half of it.
+            raise
         report(error, events=1, doing=doing)
         return None
 

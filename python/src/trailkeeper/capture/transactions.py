@@ -12,6 +12,7 @@ Wraps these private interfaces of Django, each held by a contract test:
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
@@ -29,6 +30,7 @@ __all__ = [
     "Scope",
     "capture_of",
     "install",
+    "is_open",
     "open_transactions",
     "tell_losses",
     "uninstall",
@@ -113,7 +115,7 @@ class Capture:
         Args:
             is_committed: whether it was committed if it has ended; None if nobody has seen it end.
         """
-        if not self.is_manual or _is_open(self.connection):
+        if not self.is_manual or is_open(self.connection):
             return self.is_manual
         self.before_commit()
         if is_committed:
@@ -298,19 +300,27 @@ def is_uncertain(error: BaseException) -> bool:
     )
 
 
+#: Errors of MariaDB's server: going down, network, in the COMMIT itself, interrupted, killed.
+_NO_WORD: Final = frozenset({1053, 1156, 1157, 1158, 1159, 1160, 1161, 1180, 1317, 1927})
+
+
 def _is_refusal(error: BaseException) -> bool:
     """Whether `error`, as the driver raised it, is the database's own word that it did nothing."""
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     if state:
         # Not: connection lost, outcome unknown, server going down, system or internal error.
         return not state.startswith(("08", "40003", "57P", "58", "XX"))
+    number = error.args[0] if error.args else None
+    if isinstance(number, int) and type(error).__module__.startswith(("MySQLdb", "pymysql")):
+        # Numbers from 2000 are the client's: it has lost the server.
+        return number // 1000 != 2 and number not in _NO_WORD
     name = getattr(error, "sqlite_errorname", "")
     return name.startswith(("SQLITE_BUSY", "SQLITE_ERROR", "SQLITE_LOCKED", "SQLITE_READONLY"))
 
 
-def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the driver says that a transaction is open; where it does not say, one is."""
-    driver: Any = connection.connection
+def is_open(connection: Any) -> bool:
+    """Whether a transaction is open, as the driver or MariaDB says; where nobody says, one is."""
+    driver = connection.connection
     if driver is None:
         return False
     if connection.vendor == "sqlite":
@@ -318,6 +328,11 @@ def _is_open(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "postgresql":
         # Zero is idle, with both drivers.
         return bool(driver.info.transaction_status)
+    if connection.vendor == "mysql":
+        with suppress(connection.Database.Error), driver.cursor() as cursor:
+            # MySQL has no such variable.
+            cursor.execute("SELECT @@in_transaction")
+            return bool(cursor.fetchone()[0])
     return True
 
 
