@@ -10,7 +10,7 @@
 #
 # As root, Debian's package is installed when no server is found. Where none can
 # be had, the command is not run: that is said loudly, and the exit code is 0, or
-# 1 with TRAILKEEPER_REQUIRE_MARIADB=1 (as in CI).
+# 1 with TRAILKEEPER_REQUIRE_MARIADB=1.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=scripts/say.sh

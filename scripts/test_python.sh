@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All Python tests: the app on SQLite, PostgreSQL and MariaDB, the example project,
-# the scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
+# All Python tests: the app on SQLite, PostgreSQL and MariaDB, a sample of Django's
+# own tests on the first two, the example project, the scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
 #
 #     scripts/test_python.sh [PYTEST-ARGUMENT...]
 #
@@ -29,6 +29,9 @@ else
         "It needs the headers of Python and MariaDB: on Debian, libmariadb-dev and pkg-config"
     ((${TRAILKEEPER_REQUIRE_MARIADB:-0} == 0)) || exit 1
 fi
+
+scripts/django_suite.sh
+scripts/postgres.sh scripts/django_suite.sh
 
 step "example: invoicing"
 run_pytest .venv examples/invoicing

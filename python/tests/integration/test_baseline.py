@@ -297,8 +297,8 @@ def test_killed_at_any_moment_it_records_each_row_once(times, monkeypatch):
 
 
 def test_rows_that_change_meanwhile_have_a_history_without_gaps(monkeypatch):
-    notes(400)
-    monkeypatch.setattr(module, "CHUNK", 5)
+    notes(3000)
+    monkeypatch.setattr(module, "CHUNK", 50)
 
     def write():
         number = 0
@@ -307,7 +307,7 @@ def test_rows_that_change_meanwhile_have_a_history_without_gaps(monkeypatch):
             number += 1
             try:
                 with transaction.atomic():
-                    slug = f"{number * 7 % 400:05}"
+                    slug = f"{number * 7 % 3000:05}"
                     note = Note.objects.select_for_update().filter(slug=slug).first()
                     if note is None:
                         Note.objects.create(slug=slug, body="again")
@@ -321,7 +321,7 @@ def test_rows_that_change_meanwhile_have_a_history_without_gaps(monkeypatch):
                 continue
 
     children = [fork(write)]
-    time.sleep(0.3)
+    time.sleep(0.1)
     recorded = run().total()
     for child in children:
         _, status = os.waitpid(child, 0)

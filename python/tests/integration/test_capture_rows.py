@@ -409,7 +409,7 @@ def test_a_field_that_fails_costs_its_value_and_not_the_event(recorded, monkeypa
     monkeypatch.undo()
     registry.reset()
     (event,) = recorded()
-    assert event["unavailable"] == ["number"]
+    assert "number" in event["unavailable"]
     assert "number" not in event["after"]
     # So that table and trail agree again.
     Order.objects.update(number="3")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from tests.shop.models import ApiKey, Customer, Order
 
@@ -85,6 +85,21 @@ def test_manual_transactions_are_followed():
     finally:
         transaction.set_autocommit(True)
     assert actions() == [("create", "kept")]
+
+
+def test_what_a_manual_transaction_commits_after_a_failed_statement():
+    customer = Customer.objects.create(name="Ada")
+    transaction.set_autocommit(False)
+    try:
+        Customer.objects.create(name="first")
+        with pytest.raises(IntegrityError):
+            Customer(pk=customer.pk, name="second").save(force_insert=True)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    stored = {customer.name for customer in Customer.objects.all()}
+    # PostgreSQL rolls back, others commit what came before.
+    assert {name for _, name in actions()} == stored
 
 
 def test_hooks_that_raise_change_nothing():

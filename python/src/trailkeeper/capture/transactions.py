@@ -339,10 +339,24 @@ def is_open(connection: Any) -> bool:
 _originals: dict[str, Any] = {}
 
 
+def _has_failed(connection: Any) -> bool:
+    """Whether the database will commit nothing of the open transaction, whatever it is told."""
+    driver = connection.connection
+    if connection.vendor != "postgresql" or driver is None:
+        return False
+    # `INERROR`, with psycopg and psycopg2 alike: libpq's number.
+    return bool(driver.info.transaction_status == 3)
+
+
 def _commit(self: BaseDatabaseWrapper) -> Any:
     capture: Capture | None = self.__dict__.get(ATTRIBUTE)
     if capture is None:
         return _originals["_commit"](self)
+    if capture.transaction is not None and _has_failed(self):
+        # PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK, and no error.
+        result = _originals["_commit"](self)
+        capture.after_rollback(is_certain=True)
+        return result
     try:
         capture.before_commit()
     except BaseException:
