@@ -10,6 +10,7 @@ from django.db.models import F
 from tests.shop.models import ApiKey, Customer, Ignored, Line, Note, Order, Tag
 
 import trailkeeper
+from trailkeeper import capture
 from trailkeeper.conf import settings as trail_settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.reconcile import Kind, Reconciliation, drift
@@ -154,10 +155,15 @@ def test_one_page_at_a_time(shop, monkeypatch):
 
 
 def test_what_the_trail_does_not_know_is_not_comparable(shop):
-    partly = Order.objects.only("number").get()
+    capture.uninstall()
+    try:
+        untold = Order.objects.create(number="1", customer=Customer.objects.first())
+    finally:
+        capture.install()
+    partly = Order.objects.only("number").get(pk=untold.pk)
     partly.number = "2"
     partly.save()
-    execute("UPDATE shop_order SET notes = 'past the trail'")
+    execute("UPDATE shop_order SET notes = 'past the trail' WHERE id = %s", untold.pk)
     reconciliation = Reconciliation()
     assert list(reconciliation) == []
     assert reconciliation.not_comparable["shop.order.notes"] == 1
