@@ -437,6 +437,13 @@ def test_all_that_is_wrong_is_told_at_once(found):
 # Which applications are checked.
 
 
+def test_an_application_that_is_not_installed_is_not_checked(settings):
+    settings.MIDDLEWARE = []
+    settings.INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth"]
+    assert check_middleware() == []
+    assert check_settings() == []
+
+
 def test_checks_of_other_applications_say_nothing_of_this_one(settings):
     settings.MIDDLEWARE = []
     others = [config for config in apps.get_app_configs() if config.name != "trailkeeper"]

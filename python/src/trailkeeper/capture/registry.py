@@ -207,9 +207,17 @@ def text_of_key(tracker: Tracker, key: Any) -> str:
     try:
         text = str(key)
     except Exception:
-        # A type of the project's own, which need not be made for people: as the database has it.
-        text = str(tracker.model._meta.pk.get_prep_value(key))
+        # A type of the project's own, which need not be made for people.
+        text = _text_without_str(tracker, key)
     return masked_id(text) if tracker.has_secret_pk else text
+
+
+def _text_without_str(tracker: Tracker, key: Any) -> str:
+    """The text of a key as the database has it, or as a developer is shown it."""
+    try:
+        return str(tracker.model._meta.pk.get_prep_value(key))
+    except Exception:
+        return repr(key)
 
 
 def masked_id(text: str) -> str:
