@@ -17,6 +17,7 @@ pub(crate) struct Loader {
     plans: Py<PyDict>,
     plan: Py<PyAny>,
     partly: Py<PyAny>,
+    failed: Py<PyAny>,
     attribute: Py<PyString>,
 }
 
@@ -24,16 +25,18 @@ pub(crate) struct Loader {
 impl Loader {
     /// `original` is the function behind Django's class method. `plans` is a dict from model to the `Layout` of its
     /// rows, or None for a model whose instances are not noted; `plan(model)` adds what is not in it. `partly(instance, names, values)` is
-    /// called for an instance that was loaded with other fields than those of its layout.
+    /// called for an instance that was loaded with other fields than those of its layout, `failed(model, error)` where the values
+    /// could not be noted.
     #[new]
     fn new(
         original: Py<PyAny>,
         plans: Py<PyDict>,
         plan: Py<PyAny>,
         partly: Py<PyAny>,
+        failed: Py<PyAny>,
         attribute: Py<PyString>,
     ) -> Self {
-        Self { original, plans, plan, partly, attribute }
+        Self { original, plans, plan, partly, failed, attribute }
     }
 
     /// Loads an instance as `from_db(model, db, field_names, values, ...)` does, and notes the values.
@@ -47,7 +50,10 @@ impl Loader {
         let instance = self.original.bind(py).call(args, kwargs)?;
         match self.note(args, &instance) {
             // What is not noted is not known later: the application's read goes on.
-            Err(error) if error.is_instance_of::<PyException>(py) => {}
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                let model = instance.get_type();
+                self.failed.bind(py).call1((model, error.into_value(py)))?;
+            }
             other => other?,
         }
         Ok(instance)

@@ -40,6 +40,7 @@ class Loader:
         plans: dict[type[Any], Layout | None],
         plan: Callable[[type[Any]], None],
         partly: Callable[[Any, Sequence[str], Sequence[Any]], None],
+        failed: Callable[[type[Any], BaseException], None],
         attribute: str,
     ) -> Loader: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

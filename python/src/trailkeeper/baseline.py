@@ -31,13 +31,14 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from trailkeeper import drainer, spool
 from trailkeeper.capture.labels import label_of
 from trailkeeper.capture.links import add_links, pairs_of
+from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.conf import settings
 from trailkeeper.layers import context
 from trailkeeper.tables.events import add_version, locked_writer, names_of
 from trailkeeper.tables.known import KnownLinks, KnownRows
 from trailkeeper.tables.links import pair_pages
 from trailkeeper.tables.selection import Names, tracked_tables
-from trailkeeper.tables.stored import CHUNK, chunks, id_of_key, key_pages, read_locked
+from trailkeeper.tables.stored import id_of_key, key_pages, read_locked
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -95,7 +96,7 @@ def baseline(
         yield Step(model=tracker.label, rows=0, recorded=0)
         for seen, keys in _unknown(tracker, using, tenant):
             rows += seen
-            for chunk in chunks(keys, CHUNK):
+            for chunk in chunked(keys, CHUNK):
                 if is_dry_run:
                     recorded += len(chunk)
                     continue

@@ -2,15 +2,15 @@
 
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
+from tests.integration.processes import fork
 from tests.shop.models import ApiKey, Customer, Line, Note, Order, Tag
 
 import trailkeeper
@@ -203,21 +203,6 @@ def test_a_spool_that_takes_nothing_is_an_error(settings, tmp_path):
 
 
 # While others write, and when it is killed.
-
-
-def fork(work):
-    connections.close_all()
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        sys.stderr.write(f"child: {error!r}\n")
-    finally:
-        os._exit(code)
 
 
 def test_killed_half_way_it_goes_on(monkeypatch):

@@ -8,9 +8,11 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.sql import UpdateQuery
+from tests.shapes.models import Restaurant
 from tests.shop.models import Customer, Ignored, Line, Note, Order, Tag
 
-from trailkeeper.capture import registry
+from trailkeeper import capture
+from trailkeeper.capture import instances, registry
 
 pytestmark = pytest.mark.django_db
 
@@ -424,3 +426,36 @@ def test_a_key_that_has_no_text_is_named_as_the_database_has_it(recorded, monkey
     monkeypatch.setattr(Note._meta.pk, "get_prep_value", "".join)
     Note(slug=Wordless("a"), body="x").save(force_insert=True)
     assert [event["object_id"] for event in recorded()] == ["a"]
+
+
+def test_what_cannot_be_noted_of_a_loaded_instance_is_logged(recorded, monkeypatch, caplog):
+    order = make_order()
+    recorded()
+
+    def refuse(model):
+        raise LookupError(model)
+
+    registry.reset()
+    uninstalled = instances._plan
+    capture.uninstall()
+    monkeypatch.setattr(instances, "_plan", refuse)
+    capture.install()
+    try:
+        loaded = [Order.objects.get(pk=order.pk) for _ in range(2)]
+    finally:
+        capture.uninstall()
+        monkeypatch.setattr(instances, "_plan", uninstalled)
+        capture.install()
+    assert [each.number for each in loaded] == ["1", "1"]
+    assert len([r for r in caplog.records if "was loaded with" in r.message]) == 1
+
+
+@pytest.mark.parametrize("chosen", [["name"], ["stars"], ["id", "name"], ["name", "stars"]])
+def test_an_object_of_two_tables_that_was_loaded_in_part(recorded, chosen):
+    place = Restaurant.objects.create(name="Chez Ada", stars=2)
+    recorded()
+    loaded = Restaurant.objects.only(*chosen).get(pk=place.pk)
+    loaded.stars = 3
+    loaded.save(update_fields=["stars"])
+    (event,) = [event for event in recorded() if event["model"] == "shapes.restaurant"]
+    assert event["before"] == ({"stars": 2} if "stars" in chosen else {})

@@ -1,14 +1,14 @@
 """Gaps: what the versions of an object say about writes that passed the trail."""
 
 import os
-import sys
 import time
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
+from tests.integration.processes import fork
 from tests.shop.models import ApiKey, Customer, Order
 
 import trailkeeper
@@ -188,21 +188,6 @@ def test_a_secret_is_compared_by_its_mask(recorded):
 
 
 # Two processes that change one row.
-
-
-def fork(work):
-    connections.close_all()
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        sys.stderr.write(f"child: {error!r}\n")
-    finally:
-        os._exit(code)
 
 
 def wait_for(*children):

@@ -11,7 +11,8 @@ import time
 import urllib.request
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
+from tests.integration.processes import fork
 from tests.integration.test_kill import drain_until_settled
 from tests.integration.test_weather import PATIENCE, assert_verified, in_spool, names, wait_until
 from tests.shop.models import Customer
@@ -57,22 +58,6 @@ def application(environ, start_response):
 """
 
 
-def in_child(work):
-    """Runs `work()` in a forked child, and gives its process."""
-    connections.close_all()
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        sys.stderr.write(f"child: {error!r}\n")
-    finally:
-        os._exit(code)
-
-
 def succeeded(child):
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
@@ -95,7 +80,7 @@ def test_children_of_a_process_that_has_recorded_write_under_names_of_their_own(
     settings.TRAILKEEPER = {**settings.TRAILKEEPER, "DRAIN": "thread", "DRAIN_INTERVAL": 0.01}
     Customer.objects.create(name="parent/first")
     wait_until(lambda: in_spool() == 0, "the parent's thread drains")
-    children = [in_child(lambda name=name: write_all(name)) for name in ("one", "two")]
+    children = [fork(lambda name=name: write_all(name)) for name in ("one", "two")]
     write_all("parent")
     ended = [succeeded(child) for child in children]
     assert all(ended)
@@ -121,7 +106,7 @@ def test_the_thread_is_started_again_in_a_child(settings):
         assert any(thread.name == "trailkeeper-drain" for thread in threading.enumerate())
         wait_until(lambda: in_spool() == 0, "the child's thread drains")
 
-    assert succeeded(in_child(work))
+    assert succeeded(fork(work))
     assert [event.seq for event in trailkeeper.events().order_by("seq")] == [0, 1]
     assert names() == ["parent", "child"]
 
@@ -137,7 +122,7 @@ def test_what_the_parent_lost_is_not_told_by_its_children_too(settings, tmp_path
     settings.TRAILKEEPER = good
     spool.reset()
     for name in ("one", "two"):
-        assert succeeded(in_child(lambda name=name: Customer.objects.create(name=name)))
+        assert succeeded(fork(lambda name=name: Customer.objects.create(name=name)))
     Customer.objects.create(name="parent")
     dropped = trailkeeper.events().filter(action="events.dropped")
     assert [event.data["count"] for event in dropped] == [1]
@@ -152,7 +137,7 @@ def test_a_child_drains_after_its_parent_was_killed(settings):
     def work():
         Customer.objects.create(name="parent")
         wait_until(lambda: in_spool() == 0, "the parent's thread is elected")
-        child = in_child(survive)
+        child = fork(survive)
         os.write(write, child.to_bytes(4, "big"))
         signal.pause()
 
@@ -162,7 +147,7 @@ def test_a_child_drains_after_its_parent_was_killed(settings):
         wait_until(lambda: in_spool() == 0, "the child's thread is elected")
         os.write(write, b"done")
 
-    parent = in_child(work)
+    parent = fork(work)
     child = int.from_bytes(os.read(read, 4), "big")
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)

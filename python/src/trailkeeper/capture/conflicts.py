@@ -56,7 +56,13 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
 
     def tell(transaction: Transaction) -> None:
         statement.add_opaque(
-            transaction, tracker, alias, verb="insert", count=len(query.objs), text=verb
+            transaction,
+            alias,
+            model=tracker.label,
+            table=tracker.model._meta.db_table,
+            verb="insert",
+            rows=len(query.objs),
+            text=verb,
         )
 
     can_return = compiler.connection.features.can_return_rows_from_bulk_insert

@@ -78,7 +78,13 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
         if known and isinstance(result, int) and result != len(known):
             # Somebody else has removed some of the loaded rows, and the database tells how many.
             statement.add_opaque(
-                transaction, tracker, alias, verb="delete", count=result, text=DELETE_OF_LOADED
+                transaction,
+                alias,
+                model=tracker.label,
+                table=tracker.model._meta.db_table,
+                verb="delete",
+                rows=result,
+                text=DELETE_OF_LOADED,
             )
             return
         cascades.add(transaction, dependants, alias)

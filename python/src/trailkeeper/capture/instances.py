@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from trailkeeper._recorder import Layout, Loader, frozen
 from trailkeeper.capture.registry import plans, tracker_of
+from trailkeeper.failure import is_news, logger
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
@@ -137,6 +138,14 @@ def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequenc
     instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
 
 
+def _failed(model: type[models.Model], error: BaseException) -> None:
+    """Says that what an instance was loaded with is not known: its next save has no `before`."""
+    if is_news((model, type(error))):
+        logger.warning(
+            "trailkeeper could not note what a %s was loaded with: %r", model._meta.label, error
+        )
+
+
 def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
     _originals["refresh_from_db"](self, *args, **kwargs)
     alias = self._state.db
@@ -178,7 +187,9 @@ def install() -> None:
         return
     for name in ("from_db", *_WRAPPERS):
         _originals[name] = models.Model.__dict__[name]
-    loader = Loader(_originals["from_db"].__func__, plans, _plan, _loaded_partly, ATTRIBUTE)
+    loader = Loader(
+        _originals["from_db"].__func__, plans, _plan, _loaded_partly, _failed, ATTRIBUTE
+    )
     models.Model.from_db = classmethod(loader)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)

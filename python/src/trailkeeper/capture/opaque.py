@@ -22,7 +22,6 @@ from trailkeeper.capture import statement
 from trailkeeper.capture.registry import labels_of_table
 from trailkeeper.capture.transactions import Capture, capture_of, is_uncertain, tell_losses
 from trailkeeper.failure import report, report_mark
-from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -192,22 +191,16 @@ class _Opaque:
                 report(error, events=len(self.found.writes), doing=DOING)
 
     def _add(self, transaction: Transaction, rows: int | None) -> None:
-        context = current_context()
         for write in self.found.writes:
-            items = {
-                "kind": "change",
-                "action": "truncate" if write.verb == "truncate" else "opaque",
-                "outcome": "success",
-                "database": self.capture.connection.alias,
-                "model": write.model,
-            }
-            data = {
-                "table": write.table,
-                "verb": write.verb,
-                "rows": rows if write.is_counted else None,
-                "statement": self.found.text,
-            }
-            transaction.event(context, items, {"data": data})
+            statement.add_opaque(
+                transaction,
+                self.capture.connection.alias,
+                model=write.model,
+                table=write.table,
+                verb=write.verb,
+                rows=rows if write.is_counted else None,
+                text=self.found.text,
+            )
 
 
 def _opaque(cursor: Any, find: Callable[[], Found]) -> _Opaque | None:
@@ -236,20 +229,20 @@ def _prepared(opaque: _Opaque, may_end_halfway: bool) -> Iterator[None]:
     except BaseException as error:
         if prepared is not None:
             may_be_there = may_end_halfway or _may_have_committed(opaque.cursor, error)
-            _mark(prepared.uncertain if may_be_there else prepared.abort)
+            statement.mark(prepared.uncertain if may_be_there else prepared.abort, DOING)
         raise
     if prepared is None:
         return
     if not opaque.has_effect():
-        _mark(prepared.abort)
+        statement.mark(prepared.abort, DOING)
         return
     try:
         opaque.confirm(prepared)
     except Exception as error:
         report_mark(error, doing=DOING)
-        _mark(prepared.uncertain)
+        statement.mark(prepared.uncertain, DOING)
         return
-    _mark(prepared.commit)
+    statement.mark(prepared.commit, DOING)
 
 
 def _may_have_committed(cursor: Any, error: BaseException) -> bool:
@@ -259,10 +252,3 @@ def _may_have_committed(cursor: Any, error: BaseException) -> bool:
         # The application's own: the driver has told the database to give up, and it has.
         return False
     return is_uncertain(error)
-
-
-def _mark(mark: Callable[[], None]) -> None:
-    try:
-        mark()
-    except Exception as error:
-        report_mark(error, doing=DOING)

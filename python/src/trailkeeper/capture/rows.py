@@ -76,10 +76,10 @@ class Kept:
             yield chunk
 
 
-def chunked(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """The items in lists of as many as one statement can name."""
+def chunked(items: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
+    """The items in lists of `size`: by default, as many as one statement can name."""
     items = iter(items)
-    while chunk := list(islice(items, CHUNK)):
+    while chunk := list(islice(items, size)):
         yield chunk
 
 

@@ -18,9 +18,8 @@ from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
-    from trailkeeper.capture.registry import Tracker
 
-__all__ = ["add_opaque", "follow", "join", "look", "run"]
+__all__ = ["add_opaque", "follow", "join", "look", "mark", "run"]
 
 T = TypeVar("T")
 
@@ -135,7 +134,7 @@ def follow(
         result = execute()
     except BaseException as error:
         if prepared is not None:
-            _mark(prepared.uncertain if is_uncertain(error) else prepared.abort, doing)
+            mark(prepared.uncertain if is_uncertain(error) else prepared.abort, doing)
         raise
     if prepared is None:
         return result
@@ -149,32 +148,39 @@ def follow(
     except Exception as error:
         # The statement has happened, and what it left could not be told: the rows will say.
         report_mark(error, doing=doing)
-        _mark(prepared.uncertain, doing)
+        mark(prepared.uncertain, doing)
     return result
 
 
 def add_opaque(
-    transaction: Transaction, tracker: Tracker, alias: str, *, verb: str, count: int, text: str
+    transaction: Transaction,
+    alias: str,
+    *,
+    model: str | None,
+    table: str | None,
+    verb: str,
+    rows: int | None,
+    text: str,
 ) -> None:
     """Adds one event for a statement whose rows cannot be told.
 
     Args:
         transaction: gets the event.
-        tracker: of the table.
         alias: the database.
-        verb: `insert`, `update` or `delete`.
-        count: how many rows, as far as is known.
-        text: the statement, in words.
+        model: label of the tracked model, if there is exactly one.
+        table: the table, if it is known.
+        verb: `insert`, `update`, `delete`, `truncate`, `call` and so on.
+        rows: how many, if it is known.
+        text: the statement without its literals, or in words.
     """
     items = {
         "kind": "change",
-        "action": "opaque",
+        "action": "truncate" if verb == "truncate" else "opaque",
         "outcome": "success",
         "database": alias,
-        "model": tracker.label,
+        "model": model,
     }
-    table = tracker.model._meta.db_table
-    data = {"table": table, "verb": verb, "rows": count, "statement": text}
+    data = {"table": table, "verb": verb, "rows": rows, "statement": text}
     transaction.event(current_context(), items, {"data": data})
 
 
@@ -192,8 +198,14 @@ def _prepare(capture: Capture, intend: Record, doing: str) -> Transaction | None
         return None
 
 
-def _mark(mark: Callable[[], None], doing: str) -> None:
+def mark(outcome: Callable[[], None], doing: str) -> None:
+    """Writes down what became of a transaction, and logs it if that cannot be done.
+
+    Args:
+        outcome: the transaction's `commit`, `abort` or `uncertain`.
+        doing: what this is, for a failure's message.
+    """
     try:
-        mark()
+        outcome()
     except Exception as error:
         report_mark(error, doing=doing)

@@ -18,11 +18,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trailkeeper.capture.links import add_named_links
+from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.gaps import FOUND_BY
 from trailkeeper.layers import context
 from trailkeeper.reconcile.drift import Drift, Kind
 from trailkeeper.tables.events import add_version, locked_writer, names_of
-from trailkeeper.tables.stored import CHUNK, chunks
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -42,7 +42,7 @@ def record(tracker: Tracker, comparison: Comparison, found: dict[Any, Drift], us
         How many were written.
     """
     count = 0
-    for keys in chunks(sorted(found), CHUNK):
+    for keys in chunked(sorted(found), CHUNK):
         with context(actor=ACTOR, reason=REASON), locked_writer(using) as transaction:
             again = comparison.look(keys, is_locked=True)
             for key, now in again.items():

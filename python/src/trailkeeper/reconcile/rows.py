@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 
+from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.reference import primary_key_of
 from trailkeeper.history.versions import State, contradictions
 from trailkeeper.reconcile.drift import Drift
 from trailkeeper.tables.events import names_of
 from trailkeeper.tables.known import KnownRows, KnownVersion
 from trailkeeper.tables.stored import (
-    CHUNK,
     all_rows,
-    chunks,
     id_of_key,
     key_pages,
     read,
@@ -126,7 +125,7 @@ class RowComparison:
         """Those of the objects that have a row."""
         found: set[str] = set()
         keys = list(self._keys(object_ids).values())
-        for chunk in chunks(keys, CHUNK):
+        for chunk in chunked(keys, CHUNK):
             rows = all_rows(self.tracker, self.using).filter(pk__in=chunk)
             found.update(id_of_key(self.tracker, key) for key in rows.values_list("pk", flat=True))
         return found

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from trailkeeper import engine
 from trailkeeper.backend.literals import bind
+from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.versions import VERSIONS, State, end_of
 from trailkeeper.tables.events import names_of
-from trailkeeper.tables.stored import CHUNK, chunks
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Link, Tracker
@@ -242,7 +242,7 @@ class KnownRows(_Known):
         )
         begun = {object_id for (object_id,) in rows}.intersection(object_ids)
         others = [object_id for object_id in object_ids if object_id not in begun]
-        for ids in chunks(others, CHUNK):
+        for ids in chunked(others, CHUNK):
             condition, params = self._of_objects(ids)
             updates = self._ask(
                 "SELECT object_id, after FROM events WHERE {scope}",

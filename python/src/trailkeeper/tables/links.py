@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper.capture.links import ids_of, pairs_of
-from trailkeeper.tables.stored import CHUNK, all_rows, chunks, row_pages
+from trailkeeper.capture.rows import CHUNK, chunked
+from trailkeeper.tables.stored import all_rows, row_pages
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Link, Tracker
@@ -25,7 +26,7 @@ def pair_pages(tracker: Tracker, link: Link, using: str) -> Iterator[dict[Pair, 
 def standing(tracker: Tracker, link: Link, using: str, pairs: Sequence[Pair]) -> set[Pair]:
     """Those of the pairs that are linked."""
     found: set[Pair] = set()
-    for chunk in chunks(pairs, CHUNK):
+    for chunk in chunked(pairs, CHUNK):
         # By a secret, of which the pair has a hash, no row can be looked for.
         conditions = {}
         if not link.is_source_secret:

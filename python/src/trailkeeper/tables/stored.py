@@ -11,22 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
 from trailkeeper.capture.registry import text_of_key
+from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.reference import object_id_of
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
 
 __all__ = [
-    "CHUNK",
     "PAGE",
     "all_rows",
-    "chunks",
     "id_of_key",
     "key_pages",
     "locking",
@@ -35,12 +34,8 @@ __all__ = [
     "row_pages",
 ]
 
-T = TypeVar("T")
-
 #: How many rows are compared with the trail at once.
 PAGE: Final = 10_000
-#: How many keys one statement names: every supported database takes as many parameters.
-CHUNK: Final = 500
 
 #: The values of a row, in the order of its tracker's fields.
 Values = tuple[Any, ...]
@@ -81,7 +76,7 @@ def _pages(rows: QuerySet[Any], names: Sequence[str]) -> Iterator[list[Any]]:
 def read(tracker: Tracker, using: str, keys: Sequence[Any]) -> dict[Any, Values]:
     """The rows with these primary keys, by key."""
     found: dict[Any, Values] = {}
-    for chunk in chunks(keys, CHUNK):
+    for chunk in chunked(keys, CHUNK):
         rows = all_rows(tracker, using).filter(pk__in=chunk)
         found.update(
             (key, tuple(values)) for key, *values in rows.values_list("pk", *tracker.attnames)
@@ -116,8 +111,3 @@ def locking(using: str) -> Iterator[None]:
             yield
     finally:
         connection.transaction_mode = mode
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`items` in pieces of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
