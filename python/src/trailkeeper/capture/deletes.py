@@ -5,6 +5,7 @@ Wraps this private interface of Django, held by a contract test: `Collector.dele
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +18,10 @@ from trailkeeper.capture import cascades, links, rows, statement
 from trailkeeper.capture.cascades import Dependants
 from trailkeeper.capture.instances import UNKNOWN, known_values
 from trailkeeper.capture.labels import label_of, label_of_row
-from trailkeeper.capture.registry import object_id_of
+from trailkeeper.capture.registry import own_part_of
+from trailkeeper.capture.removals import Deletion, add_removal, cut
 from trailkeeper.capture.transactions import capture_of
-from trailkeeper.layers import current_context
+from trailkeeper.failure import report
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -35,13 +37,18 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
     """Executes a delete statement and records each row that it removed, with its last values."""
     alias = compiler.using
     doing = f"record a delete of {tracker.label}"
+    # A delete of nothing but rows of this table leaves those of the parents.
+    part = own_part_of(tracker)
     loaded: dict[Any, Model] = {}
     known: list[rows.Row] | None = None
+    waits = tracker.has_kin and not capture.is_autocommit()
+    deletion: Deletion | None = capture.deleting if waits else None
 
     def look() -> tuple[rows.Kept, list[Dependants]]:
         nonlocal loaded, known
         loaded = _loaded(compiler.query, tracker, capture)
-        known = _known(loaded, tracker)
+        known = deletion.rows_of(tracker, loaded) if deletion is not None else None
+        known = known or _known(loaded, tracker)
         gone = rows.Kept(known) if known else rows.matched_by(compiler.query, tracker, alias)
         return gone, list(cascades.follow(tracker, gone, alias))
 
@@ -56,27 +63,23 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[
             pairs = links.pairs_of(tracker, link, gone)
             links.add_links(transaction, link, "unlink", pairs, alias=alias)
             return
-        context = current_context()
         for row in gone:
             instance = loaded.get(tracker.key_of(row))
-            transaction.change(
-                tracker.schema,
-                context,
-                "delete",
-                object_id_of(tracker, row),
+            label = (
                 label_of(instance, tracker, capture.connection)
                 if known and instance is not None
-                else label_of_row(row, tracker, capture.connection),
-                row,
-                None,
-                alias,
+                else label_of_row(row, tracker, capture.connection)
             )
-            if tracker.through:
-                links.follow(transaction, tracker, row, None, alias=alias)
+            if deletion is not None:
+                deletion.add(transaction, tracker, row, label, alias=alias)
+            else:
+                add_removal(transaction, part, cut(tracker, row, part), label, alias=alias)
 
     def confirm(result: Any, transaction: Transaction) -> None:
         if known and isinstance(result, int) and result != len(known):
             # Somebody else has removed some of the loaded rows, and the database tells how many.
+            if deletion is not None:
+                deletion.let_go(transaction, alias=alias)
             statement.add_opaque(
                 transaction,
                 alias,
@@ -109,9 +112,9 @@ DELETE_OF_LOADED: Final = "delete of loaded instances, of which others had remov
 
 def _loaded(query: Any, tracker: Tracker, capture: Capture) -> dict[Any, Model]:
     """The instances that the statement deletes, by key, if it is a step of `Collector.delete`."""
-    collector = capture.deleting
-    if collector is None or len(tracker.pk) != 1:
+    if capture.deleting is None or len(tracker.pk) != 1:
         return {}
+    collector = capture.deleting.collector
     conditions = query.where.children
     keys = conditions[0].rhs if len(conditions) == 1 and isinstance(conditions[0], In) else None
     if not isinstance(keys, (list, tuple, set)):
@@ -138,11 +141,24 @@ _originals: dict[str, Any] = {}
 
 def _delete(self: Any) -> Any:
     capture = capture_of(connections[self.using])
-    outer, capture.deleting = capture.deleting, self
+    outer, capture.deleting = capture.deleting, (deletion := Deletion(self))
     try:
         return _originals["delete"](self)
     finally:
         capture.deleting = outer
+        if left := deletion.unfinished():
+            _let_go(capture, deletion, len(left))
+
+
+def _let_go(capture: Capture, deletion: Deletion, count: int) -> None:
+    """Tells of the objects of which some rows are gone, and others never went."""
+    try:
+        if not capture.is_autocommit():
+            deletion.let_go(capture.open(), alias=capture.connection.alias)
+        elif sys.exception() is None:
+            raise RuntimeError("the statements that remove rows of parents were not recorded")
+    except Exception as error:
+        report(error, events=count, doing="record a delete of objects with several tables")
 
 
 def install() -> None:

@@ -71,16 +71,47 @@ def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | 
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
     known: Snapshot | tuple[Any, ...] | None = instance._state.__dict__.get(ATTRIBUTE)
     if type(known) is tuple:
-        return known
-    snapshot: Any = known
-    while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
-        snapshot = snapshot.previous
-    if snapshot is None or type(snapshot) is tuple:
-        return snapshot
+        return _of_table(instance, known, tracker) if tracker.has_kin else known
+    snapshot: Any = _standing(known)
+    if snapshot is None:
+        return None
+    if type(snapshot) is tuple:
+        return _of_table(instance, snapshot, tracker) if tracker.has_kin else snapshot
     if snapshot.names is tracker.attnames:
         return tuple(snapshot.values)
     values = dict(zip(snapshot.names, snapshot.values, strict=False))
     return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
+
+
+def _standing(known: Any) -> Any:
+    """What is known, without what was rolled back."""
+    while type(known) is Snapshot and known.scope is not None and known.scope.is_dead():
+        known = known.previous
+    return known
+
+
+def _of_table(
+    instance: models.Model, known: tuple[Any, ...], tracker: Tracker
+) -> tuple[Any, ...] | None:
+    """The values of the fields of `tracker`, of which `instance` may have more."""
+    if tracker.is_whole and instance._meta.concrete_model is tracker.model:
+        return known
+    values = _by_name(instance, known, tracker)
+    if values.keys().isdisjoint(tracker.attnames):
+        return None
+    return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
+
+
+def _by_name(
+    instance: models.Model, known: Snapshot | tuple[Any, ...] | None, tracker: Tracker
+) -> dict[str, Any]:
+    """What is known of an instance, which may have more fields than those of `tracker`."""
+    if known is None:
+        return {}
+    if isinstance(known, Snapshot):
+        return dict(zip(known.names, known.values, strict=False))
+    whole = tracker_of(type(instance), tracker.vendor)
+    return {} if whole is None else dict(zip(whole.attnames, known, strict=False))
 
 
 def remember(
@@ -90,12 +121,12 @@ def remember(
 
     Args:
         instance: the object.
-        tracker: of the table that was written.
+        tracker: of what was written.
         values: the values of its fields, those that can change in place frozen.
         scope: the transaction or savepoint they were written in; None in autocommit.
     """
     state = instance._state.__dict__
-    is_whole = tracker.is_single and instance._meta.concrete_model is tracker.model
+    is_whole = tracker.is_whole and instance._meta.concrete_model is tracker.model
     if scope is None and is_whole:
         state[ATTRIBUTE] = values
         return
@@ -106,8 +137,7 @@ def remember(
     kept: Sequence[Any] = values
     if not is_whole:
         # One table of several: keep what is known of the others.
-        older = state.get(ATTRIBUTE)
-        merged = dict(zip(older.names, older.values, strict=False)) if older is not None else {}
+        merged = _by_name(instance, _standing(state.get(ATTRIBUTE)), tracker)
         merged.update(zip(names, values, strict=True))
         names, kept = tuple(merged), tuple(merged.values())
     state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
@@ -122,12 +152,13 @@ def _plan(model: type[models.Model]) -> None:
     if tracker is None:
         plans[model] = None
     else:
-        # What stands in several tables is never loaded as a row of one.
-        plans[model] = tracker.layout if tracker.is_single else Layout((), None, (), ())
+        # One of whose tables not all are tracked is never loaded as a whole row.
+        is_all = len(tracker.fields) == len(model._meta.concrete_fields)
+        plans[model] = tracker.layout if is_all else Layout((), None, (), ())
 
 
 def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
-    """Notes the values of an instance that has deferred fields, or fields in several tables."""
+    """Notes the values of an instance that has deferred fields, or fields that are not tracked."""
     tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
     if tracker is None:
         return
@@ -155,7 +186,7 @@ def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
     fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
     values = list(known_values(self, tracker) or [UNKNOWN] * len(tracker.attnames))
     wanted = None if fields is None else set(fields)
-    for place, field in enumerate(tracker.model._meta.local_concrete_fields):
+    for place, field in enumerate(tracker.fields):
         if wanted is None or field.name in wanted or field.attname in wanted:
             values[place] = self.__dict__.get(field.attname, UNKNOWN)
     remember(self, tracker, frozen(tuple(values), tracker.mutable), None)

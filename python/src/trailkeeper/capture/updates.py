@@ -11,7 +11,7 @@ from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS
 
 from trailkeeper import rights
-from trailkeeper.capture import links, rows, saves, statement
+from trailkeeper.capture import links, parts, rows, saves, statement
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -30,13 +30,16 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     if capture.updating is compiler:
         # `execute_returning_sql` has called `execute_sql`: one of them records.
         return execute()
+    if parts.is_part(compiler.query, capture.updating):
+        return execute()
     outer, capture.updating = capture.updating, compiler
     try:
         query = compiler.query
         saving = query.__dict__.get(SAVING)
         if saving is not None:
-            return saves.record(compiler, tracker, capture, execute, saving)
-        if not query.values:
+            save = parts.save if tracker.has_kin else saves.record
+            return save(compiler, tracker, capture, execute, saving)
+        if not query.values and not query.related_updates:
             return execute()
         return _update(compiler, tracker, capture, execute)
     finally:
@@ -45,7 +48,7 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
 
 def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     alias = compiler.using
-    values = compiler.query.values
+    values = parts.values_of(compiler.query, tracker)
     found = statement.look(
         lambda: rows.matched_by(compiler.query, tracker, alias),
         doing=f"read the rows that an update of {tracker.label} changes",
@@ -111,8 +114,9 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
         )
 
     with closing(olds):
-        if not is_plain and len(olds) > rows.KEPT and capture.is_autocommit():
-            # In autocommit what was stored would replace what was meant, all at once in memory.
+        # In autocommit what was stored would replace what was meant, all at once in memory.
+        is_large = not is_plain and len(olds) > rows.KEPT
+        if (is_large or parts.has_many(compiler.query)) and capture.is_autocommit():
             with db_transaction.atomic(using=alias):
                 return run()
         return run()

@@ -14,7 +14,7 @@ from trailkeeper.history.reference import primary_key_of
 from trailkeeper.history.versions import State, contradictions
 from trailkeeper.reconcile.drift import Drift
 from trailkeeper.tables.events import names_of
-from trailkeeper.tables.known import KnownRows, KnownVersion
+from trailkeeper.tables.kin import known_rows
 from trailkeeper.tables.stored import (
     all_rows,
     id_of_key,
@@ -26,6 +26,7 @@ from trailkeeper.tables.stored import (
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
+    from trailkeeper.tables.known import KnownVersion
 
 __all__ = ["RowComparison"]
 
@@ -34,7 +35,7 @@ class RowComparison:
     """Compares the rows of a table with the trail.
 
     Args:
-        tracker: of the table.
+        tracker: of the fields that stand in the table.
         using: alias of the database.
         tenant: whose events, where each tenant has tables of its own.
     """
@@ -42,7 +43,7 @@ class RowComparison:
     def __init__(self, tracker: Tracker, using: str, tenant: str | None) -> None:
         self.tracker = tracker
         self.using = using
-        self.known = KnownRows.of(tracker, using, tenant)
+        self.known = known_rows(tracker, using, tenant)
         meta = tracker.model._meta
         self.names = names_of(tracker)
         self.untracked = [f.name for f in meta.local_concrete_fields if f.name not in self.names]
