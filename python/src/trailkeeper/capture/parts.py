@@ -3,9 +3,13 @@
 Django writes such an object table by table, its parents first. Each statement is recorded as it
 comes, so that what really happened is told if the next one fails. When that one has succeeded, the
 event of what came before it is withdrawn, and the one that is added in its place tells of both.
+Which statements belong together is known by the block that `Model.save_base` puts around them.
 
 An event has the fields of the rows that were written. That of a create leaves out those of a
 parent's row which was there before, and that of a delete those of one which stays.
+
+Reads this private attribute of Django, held by a contract test:
+`BaseDatabaseWrapper.atomic_blocks`.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ class Parts:
 
     Args:
         instance: the object that is saved.
+        block: the block of `Model.save_base` around its statements.
         action: `create` or `update`.
         start: how many events the transaction had before the first of them.
         snapshot: what the instance was known to have before it.
@@ -49,6 +54,7 @@ class Parts:
     """
 
     instance: models.Model
+    block: Any
     action: str
     start: int
     snapshot: Any
@@ -59,23 +65,29 @@ class Parts:
     scope: Scope | None = None
 
     @classmethod
-    def of(
-        cls, capture: Capture, instance: models.Model, action: str, table: type[models.Model]
-    ) -> Parts:
-        """Those that a statement on `table` goes on with; new ones if it is the first."""
+    def of(cls, capture: Capture, instance: models.Model, action: str) -> Parts:
+        """Those that the next statement goes on with; new ones if it is the first."""
         found: Parts | None = capture.parts
+        # It is entered anew by each save of an object with several tables.
+        block = capture.connection.atomic_blocks[-1]
         if (
             found is not None
             and found.instance is instance
+            and found.block is block
             and found.action == action
-            and table not in found.tables
             and found.transaction is capture.transaction
             and found.scope is capture.scope
             and found.end == _count(capture)
         ):
             return found
         snapshot = instance._state.__dict__.get(ATTRIBUTE)
-        return cls(instance=instance, action=action, start=_count(capture), snapshot=snapshot)
+        return cls(
+            instance=instance,
+            block=block,
+            action=action,
+            start=_count(capture),
+            snapshot=snapshot,
+        )
 
     def add(self, capture: Capture, table: type[models.Model]) -> None:
         """Notes that a statement on `table` has succeeded and was recorded."""
@@ -115,9 +127,9 @@ def save(
     """
     instance, _, values = saving
     whole = tracker_of(type(instance), tracker.vendor)
-    if whole is None or not whole.parents or capture.is_autocommit():
+    if whole is None or not whole.parents or not capture.connection.atomic_blocks:
         return saves.record(compiler, tracker, capture, execute, saving)
-    parts = Parts.of(capture, instance, "update", tracker.model)
+    parts = Parts.of(capture, instance, "update")
     capture.parts = None
     sent = [*parts.sent, *values]
     if tracker is not whole and instance._state.adding:
@@ -125,7 +137,7 @@ def save(
         result = saves.record(compiler, tracker, capture, execute, saving)
     else:
         result = _save_whole(compiler, whole, capture, execute, parts, sent)
-    if result:
+    if result and tracker is not whole:
         parts.sent = sent
         parts.add(capture, tracker.model)
     return result
@@ -195,9 +207,9 @@ def insert(
     """
     objects = compiler.query.objs
     whole = tracker_of(type(objects[0]), tracker.vendor) if len(objects) == 1 else None
-    if whole is None or not whole.parents or capture.is_autocommit():
+    if whole is None or not whole.parents or not capture.connection.atomic_blocks:
         return record(compiler, own_part_of(tracker), capture, execute)
-    parts = Parts.of(capture, objects[0], "create", tracker.model)
+    parts = Parts.of(capture, objects[0], "create")
     capture.parts = None
     if parts.tables and set(parts.tables) <= {*tracker.parents}:
         told = part_of(tracker, (tracker.model, *parts.tables))
@@ -205,7 +217,8 @@ def insert(
     else:
         told = own_part_of(tracker)
     result = record(compiler, told, capture, execute)
-    parts.add(capture, tracker.model)
+    if tracker is not whole:
+        parts.add(capture, tracker.model)
     return result
 
 
