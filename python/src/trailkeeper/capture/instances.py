@@ -72,7 +72,9 @@ def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | 
     known: Snapshot | tuple[Any, ...] | None = instance._state.__dict__.get(ATTRIBUTE)
     if type(known) is tuple:
         return _of_table(instance, known, tracker) if tracker.has_kin else known
-    snapshot: Any = _standing(known)
+    snapshot: Any = known
+    while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
+        snapshot = snapshot.previous
     if snapshot is None:
         return None
     if type(snapshot) is tuple:
@@ -83,35 +85,13 @@ def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | 
     return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
 
 
-def _standing(known: Any) -> Any:
-    """What is known, without what was rolled back."""
-    while type(known) is Snapshot and known.scope is not None and known.scope.is_dead():
-        known = known.previous
-    return known
-
-
-def _of_table(
-    instance: models.Model, known: tuple[Any, ...], tracker: Tracker
-) -> tuple[Any, ...] | None:
-    """The values of the fields of `tracker`, of which `instance` may have more."""
-    if tracker.is_whole and instance._meta.concrete_model is tracker.model:
-        return known
-    values = _by_name(instance, known, tracker)
-    if values.keys().isdisjoint(tracker.attnames):
-        return None
-    return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
-
-
-def _by_name(
-    instance: models.Model, known: Snapshot | tuple[Any, ...] | None, tracker: Tracker
-) -> dict[str, Any]:
-    """What is known of an instance, which may have more fields than those of `tracker`."""
-    if known is None:
-        return {}
-    if isinstance(known, Snapshot):
-        return dict(zip(known.names, known.values, strict=False))
+def _of_table(instance: models.Model, known: tuple[Any, ...], tracker: Tracker) -> tuple[Any, ...]:
+    """The values of the fields of `tracker`, of all that are known of `instance`."""
     whole = tracker_of(type(instance), tracker.vendor)
-    return {} if whole is None else dict(zip(whole.attnames, known, strict=False))
+    if whole is None or whole is tracker:
+        return known
+    values = dict(zip(whole.attnames, known, strict=False))
+    return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
 
 
 def remember(
@@ -137,9 +117,11 @@ def remember(
     kept: Sequence[Any] = values
     if not is_whole:
         # One table of several: keep what is known of the others.
-        merged = _by_name(instance, _standing(state.get(ATTRIBUTE)), tracker)
-        merged.update(zip(names, values, strict=True))
-        names, kept = tuple(merged), tuple(merged.values())
+        whole = tracker_of(type(instance), tracker.vendor) or tracker
+        older = known_values(instance, whole) or [UNKNOWN] * len(whole.attnames)
+        newer = dict(zip(names, values, strict=True))
+        names = whole.attnames
+        kept = [newer.get(name, old) for name, old in zip(names, older, strict=True)]
     state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
 
 

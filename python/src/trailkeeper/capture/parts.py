@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
-    from trailkeeper.capture.transactions import Capture, Scope
+    from trailkeeper.capture.transactions import Capture
 
 __all__ = ["has_many", "insert", "is_part", "save", "values_of"]
 
@@ -50,7 +50,6 @@ class Parts:
         sent: the fields that were updated, with their values, as `Model._do_update` gives them.
         end: how many events the transaction has after the last of them.
         transaction: the transaction.
-        scope: its innermost savepoint.
     """
 
     instance: models.Model
@@ -62,7 +61,6 @@ class Parts:
     sent: list[tuple[Any, ...]] = field(default_factory=list)
     end: int = 0
     transaction: Transaction | None = None
-    scope: Scope | None = None
 
     @classmethod
     def of(cls, capture: Capture, instance: models.Model, action: str) -> Parts:
@@ -76,7 +74,6 @@ class Parts:
             and found.block is block
             and found.action == action
             and found.transaction is capture.transaction
-            and found.scope is capture.scope
             and found.end == _count(capture)
         ):
             return found
@@ -92,11 +89,7 @@ class Parts:
     def add(self, capture: Capture, table: type[models.Model]) -> None:
         """Notes that a statement on `table` has succeeded and was recorded."""
         self.tables.append(table)
-        self.transaction, self.scope, self.end = (
-            capture.transaction,
-            capture.scope,
-            _count(capture),
-        )
+        self.transaction, self.end = capture.transaction, _count(capture)
         capture.parts = self
 
     def withdrawing(self, capture: Capture, execute: Execute) -> Execute:
@@ -236,11 +229,9 @@ def has_many(query: Any) -> bool:
     return len(query.related_updates) + bool(query.values) > 1
 
 
-def is_part(query: Any, updating: Any) -> bool:
-    """Whether an update is the part for a parent's table of the one that is being recorded."""
-    if updating is None:
-        return False
-    related: dict[Any, Sequence[Any]] = updating.query.related_updates
+def is_part(query: Any, whole: Any) -> bool:
+    """Whether an update is the part of the update `whole` that is for a parent's table."""
+    related: dict[Any, Sequence[Any]] = whole.related_updates
     return any(query.values is values for values in related.values())
 
 

@@ -30,7 +30,7 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     if capture.updating is compiler:
         # `execute_returning_sql` has called `execute_sql`: one of them records.
         return execute()
-    if parts.is_part(compiler.query, capture.updating):
+    if capture.updating is not None and parts.is_part(compiler.query, capture.updating.query):
         return execute()
     outer, capture.updating = capture.updating, compiler
     try:
