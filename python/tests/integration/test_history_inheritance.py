@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 from tests.shapes.models import (
+    Account,
     Book,
     Cafe,
     Depot,
@@ -170,7 +171,11 @@ def test_parents_with_keys_of_their_own():
         ("update", "person"),
         ("create", "member"),
     ]
+    for logins in (4, 6):
+        Account.objects.update(logins=logins)
+        Member.objects.update(logins=logins + 1)
     assert gaps() == []
+    assert list(trailkeeper.events().filter(model="shapes.account").gaps()) == []
 
 
 def test_two_parents_of_one_grandparent():
