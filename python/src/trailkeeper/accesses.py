@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper import recording
-from trailkeeper.capture.fields import pattern_matches
 from trailkeeper.capture.registry import mask_key
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import InvalidRequestError

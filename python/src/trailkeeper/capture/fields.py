@@ -11,12 +11,13 @@ from django.conf import settings as django_settings
 from django.db import models
 
 from trailkeeper.conf import settings
+from trailkeeper.policy.patterns import pattern_matches
 
 __all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of"]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
-#: normalise.
-FieldSpec = tuple[str, str, int | None, bool, Callable[[Any], Any]]
+#: level, normalise.
+FieldSpec = tuple[str, str, int | None, bool, str, Callable[[Any], Any]]
 
 SECRET: Final = re.compile(
     r"(^|_)(passwd|passphrase|password|secret|token|api_?key|private_?key|access_?key|credentials?"
@@ -77,14 +78,8 @@ def is_secret(field: models.Field[Any, Any]) -> bool:
     )
 
 
-def pattern_matches(pattern: str, name: str) -> bool:
-    """Whether a pattern with `*` and `?` matches a lower-case dotted name."""
-    regex = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(regex, name) is not None
-
-
-def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
-    """What the recorder must know of `field` on a database of `vendor`."""
+def spec_of(field: models.Field[Any, Any], vendor: str, level: str) -> FieldSpec:
+    """What the recorder must know of `field`, recorded at `level`, on a database of `vendor`."""
     target = _target(field)
     kind = "json" if is_mutable(target) else _kind(target)
     places = None
@@ -93,7 +88,7 @@ def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
         if vendor == "sqlite" and not _is_kept_by_sqlite(target.max_digits):
             # Its digits alone do not say what is stored.
             kind = "any"
-    return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
+    return field.name, kind, places, is_secret(field), level, _normaliser(target, vendor)
 
 
 def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
