@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -80,12 +81,19 @@ class _Tally:
         capture: of its connection.
         rows: how many rows, as far as the database has told.
         statements: how many statements.
+        uncounted: how many of them with a number of rows that nobody knows.
     """
 
     scope: Scope | None
     capture: Capture
     rows: int = 0
     statements: int = 0
+    uncounted: int = 0
+
+    def add(self, rows: int, statements: int, uncounted: int) -> None:
+        self.rows += rows
+        self.statements += statements
+        self.uncounted += uncounted
 
     def is_undecided(self) -> bool:
         """Whether the transaction is still open."""
@@ -124,8 +132,7 @@ class Block:
                 if len(self._tallies) >= MANY:
                     self._settle()
                 tally = self._tallies[label, scope] = _Tally(scope, capture)
-            tally.rows += rows or 0
-            tally.statements += 1
+            tally.add(rows or 0, 1, 1 if rows is None else 0)
 
     def __enter__(self) -> None:
         global open_blocks
@@ -182,8 +189,7 @@ class Block:
             del self._tallies[key]
             if not _is_dead(tally):
                 total = self._settled.setdefault(key[0], _Tally(None, tally.capture))
-                total.rows += tally.rows
-                total.statements += tally.statements
+                total.add(tally.rows, tally.statements, tally.uncounted)
 
     def _tell(self, action: str, data: dict[str, Any]) -> None:
         # Not above: models import this package before the apps are ready.
@@ -210,11 +216,14 @@ def _is_dead(tally: _Tally) -> bool:
     return tally.scope is not None and tally.scope.is_dead()
 
 
-def _counts(tallies: Any) -> dict[str, dict[str, int]]:
-    """Rows and statements by model."""
-    counts: dict[str, dict[str, int]] = {}
+def _counts(tallies: Iterable[tuple[str, _Tally]]) -> dict[str, dict[str, int]]:
+    """Rows and statements by model; `uncounted` only where there are such."""
+    totals: dict[str, _Tally] = {}
     for label, tally in tallies:
-        one = counts.setdefault(label, {"rows": 0, "statements": 0})
-        one["rows"] += tally.rows
-        one["statements"] += tally.statements
-    return counts
+        total = totals.setdefault(label, _Tally(None, tally.capture))
+        total.add(tally.rows, tally.statements, tally.uncounted)
+    return {
+        label: {"rows": total.rows, "statements": total.statements}
+        | ({"uncounted": total.uncounted} if total.uncounted else {})
+        for label, total in totals.items()
+    }
