@@ -24,6 +24,7 @@ from trailkeeper.capture.registry import mask_key
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.layers import layer
+from trailkeeper.policy.patterns import pattern_matches
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -202,11 +202,11 @@ def test_none_of_a_field_is_not_encoded(recorded):
     assert recorded()[0]["changed"] == ["title"]
 
 
-def test_levels_of_links(recorded, django_user_model):
+def test_levels_of_links(recorded):
     one, other = make_entry(), make_entry()
     recorded()
     one.related.add(other)
-    one.watchers.add(django_user_model.objects.create(username="ada"))
+    one.labels.add(Tag.objects.create(name="t"))
     events = [e for e in recorded() if e["model"] == "ledger.entry"]
     (event,) = events
     assert (event["action"], event["changed"]) == ("link", ["related"])

@@ -3,14 +3,15 @@
 from django.db import models
 
 import trailkeeper
+from trailkeeper.policy.hooks import Draft
 
 
-def keeps(draft):
+def keeps(draft: Draft) -> bool:
     """Vetoes what a robot does."""
     return draft.after is None or draft.after.get("author") != "robot"
 
 
-def adds(draft):
+def adds(draft: Draft) -> dict[str, int]:
     return {"lines": len((draft.after or {}).get("text", "").splitlines())}
 
 
@@ -24,7 +25,7 @@ class Entry(models.Model):
     payload = models.JSONField(default=dict, blank=True)
     search = models.JSONField(default=list, blank=True)
     related = models.ManyToManyField("self", symmetrical=False, blank=True)
-    watchers = models.ManyToManyField("auth.User", blank=True)
+    labels = models.ManyToManyField("shop.Tag", blank=True)
 
     class Trail:
         level = "changed"
@@ -33,7 +34,7 @@ class Entry(models.Model):
             "payload": "metadata",
             "search": "none",
             "related": "metadata",
-            "watchers": "none",
+            "labels": "none",
         }
 
     def __str__(self) -> str:
@@ -68,7 +69,8 @@ class Asked(models.Model):
     class Trail:
         veto = "tests.ledger.models.keeps"
 
-        def enrich(draft):
+        @staticmethod
+        def enrich(draft: Draft) -> dict[str, int]:
             return adds(draft)
 
 

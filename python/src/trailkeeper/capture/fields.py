@@ -13,7 +13,7 @@ from django.db import models
 from trailkeeper.conf import settings
 from trailkeeper.policy.patterns import pattern_matches
 
-__all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of"]
+__all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of", "why_secret"]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
 #: level, normalise.
@@ -64,18 +64,23 @@ def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
     """Whether the field looks as if it held a secret, or `MASK` names it, or its target is one."""
+    return why_secret(field) is not None
+
+
+def why_secret(field: models.Field[Any, Any]) -> str | None:
+    """Why a field's values are masked; None if they are not."""
     if SECRET.search(field.name):
-        return True
+        return "its name is that of a secret"
     target = _target(field)
     if target is not field and is_secret(target):
-        return True
+        return "its target is a secret"
     model = field.model._meta
     if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):
-        return True
-    return any(
-        pattern_matches(pattern, f"{model.label_lower}.{field.name}")
-        for pattern in settings["MASK"]
-    )
+        return "the key of a model of secrets"
+    for pattern in settings["MASK"]:
+        if pattern_matches(pattern, f"{model.label_lower}.{field.name}"):
+            return f"MASK has {pattern!r}"
+    return None
 
 
 def spec_of(field: models.Field[Any, Any], vendor: str, level: str) -> FieldSpec:

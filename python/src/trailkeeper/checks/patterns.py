@@ -10,6 +10,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 
 from trailkeeper.checks.said import listed, meant
+from trailkeeper.policy.patterns import pattern_matches
 
 __all__ = ["check_paths", "check_patterns", "check_shares"]
 

@@ -1,9 +1,9 @@
 """The state of an object at a time, rebuilt from its events.
 
 An event's `after` is the whole state as a rule. Where it has only some fields, because no more is
-known or the policy keeps no more, the older events have the others, back to one that knows the whole, or to the object's creation. A
-value that no event has stays unknown: it is never filled in from a default, nor from
-the database of today.
+known or the policy keeps no more, the older events have the others, back to one that knows the
+whole, or to the object's creation. A value that no event has stays unknown: it is never filled in
+from a default, nor from the database of today.
 """
 
 import datetime

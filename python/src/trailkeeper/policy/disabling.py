@@ -59,9 +59,13 @@ def disabled(*, reason: str) -> Block:
         InvalidRequestError: if there is no reason.
         RecordingError: on entering, if the block cannot be recorded and `ON_FAILURE` is `"raise"`.
     """
-    if not isinstance(reason, str) or not reason.strip():
+    if not _is_text(reason) or not reason.strip():
         raise InvalidRequestError("disabled() takes the reason as a text: it is recorded")
     return Block(reason)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def current() -> Block | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.utils.module_loading import import_string
 
@@ -92,7 +92,7 @@ class Hook:
         before: bytes | None,
         after: bytes | None,
         unavailable: bytes | None,
-    ) -> bytes | bool | None:
+    ) -> bytes | Literal[False] | None:
         """Gives False for a veto, the JSON of `data`, or None; called by the recorder."""
         try:
             draft = Draft(
@@ -102,8 +102,8 @@ class Hook:
                 object_label=object_label,
                 database=database,
                 changed=json.loads(changed or b"[]"),
-                before=before and json.loads(before),
-                after=after and json.loads(after),
+                before=None if before is None else json.loads(before),
+                after=None if after is None else json.loads(after),
                 unavailable=json.loads(unavailable or b"[]"),
             )
         except ValueError as error:

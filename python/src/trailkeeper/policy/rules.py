@@ -116,7 +116,7 @@ def field_rule(field: models.Field[Any, Any]) -> Decision:
             return _by_policy(pattern, level)
     declared = _level(declared_by(model).fields.get(field.name))
     if declared is not None:
-        why = f"Trail of {label} has fields[{field.name!r}] {str(declared)!r}"
+        why = f"Trail of {label} gives {field.name!r} {str(declared)!r}"
         return Decision(value=declared, why=why)
     return whole
 
@@ -142,10 +142,8 @@ def tenant_field(model: Model) -> Decision | None:
     return Decision(value=columns[found.value].attname, why=found.why)
 
 
-def choice_for(
-    model: Model, setting: str, option: str, *, among: Any = None
-) -> Decision | None:
-    """What a setting says of a model, else the option that the model declares; None if neither does.
+def choice_for(model: Model, setting: str, option: str, *, among: Any = None) -> Decision | None:
+    """What a setting says of a model, else what the model declares; None if neither says anything.
 
     Args:
         model: the model.
@@ -156,9 +154,9 @@ def choice_for(
     label = model._meta.label_lower
     given = settings[setting]
     for pattern, value in given.items() if isinstance(given, dict) else ():
-        if isinstance(pattern, str) and pattern_matches(pattern, label):
-            if among is None or value in among:
-                return Decision(value=value, why=f"{setting} has {pattern!r}")
+        is_meant = isinstance(pattern, str) and pattern_matches(pattern, label)
+        if is_meant and (among is None or value in among):
+            return Decision(value=value, why=f"{setting} has {pattern!r}")
     declared = getattr(declared_by(model), option)
     if declared is None or (among is not None and declared not in among):
         return None
@@ -180,7 +178,7 @@ def _link_rule(owner: Model, through: Model) -> Decision:
 
 
 def _admits(pattern: str, label: str, level: Level) -> bool:
-    """Whether an entry of `POLICY` is about a model: `*` alone adds none of Django's bookkeeping."""
+    """Whether an entry of `POLICY` is about a model; `*` alone adds no bookkeeping of Django's."""
     is_everything = pattern == "*" and level is not Level.NONE and label in BOOKKEEPING
     return pattern_matches(pattern, label) and not is_everything
 
@@ -198,12 +196,10 @@ def _admission(label: str) -> tuple[bool, str]:
         if pattern_matches(pattern, label) and (pattern != "*" or label not in BOOKKEEPING):
             return False, f"INCLUDE has {pattern!r}"
     if label in BOOKKEEPING:
-        return True, "bookkeeping of Django; INCLUDE can name it"
+        return True, "bookkeeping of Django; POLICY or INCLUDE can name it"
     return True, "no pattern of INCLUDE matches"
 
 
 def _level(value: Any) -> Level | None:
     """The level of that name; None for anything else, which `manage.py check` refuses."""
     return Level(value) if isinstance(value, str) and value in set(Level) else None
-
-
