@@ -155,6 +155,33 @@ impl Transaction {
         self.recorder.get().with_writer(|writer| writer.truncate(id, position))
     }
 
+    /// Gives a reason to what changed from position `first` on and has none, as far as it is still held here.
+    fn explain(&mut self, first: usize, reason: &str) -> PyResult<()> {
+        let first = first.saturating_sub(self.spilled);
+        let mut explained = RecordBuffer::new();
+        for (index, bytes) in self.records.iter().enumerate() {
+            let record = parse(bytes)?;
+            let is_meant = index >= first
+                && matches!(record.text(Column::Kind), Some("change" | "auth"))
+                && record.bytes(Column::Reason).is_none();
+            if !is_meant {
+                explained.push(bytes).map_err(to_py)?;
+                continue;
+            }
+            Encoder::with(|encoder| {
+                for &column in Column::ALL {
+                    if let Some(value) = record.bytes(column) {
+                        encoder.builder.item(column, value);
+                    }
+                }
+                encoder.builder.text(Column::Reason, reason);
+                explained.push(encoder.builder.as_bytes()).map_err(to_py)
+            })?;
+        }
+        self.records = explained;
+        Ok(())
+    }
+
     /// Writes all events as prepared, just before the database is told to commit.
     ///
     /// `note` says how to find out what became of the transaction.
