@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "trailkeeper",
     "tests.shop",
     "tests.shapes",
+    "tests.ledger",
 ]
 if os.environ.get("TRAILKEEPER_TEST_DATABASE_URL", "").startswith("postgres"):
     INSTALLED_APPS.append("django.contrib.postgres")

@@ -12,12 +12,21 @@ from django.db import models
 
 from trailkeeper.capture.containers import is_container, is_range, normaliser
 from trailkeeper.conf import settings
+from trailkeeper.policy.patterns import pattern_matches
 
-__all__ = ["FieldSpec", "is_encrypted", "is_folded", "is_mutable", "is_secret", "spec_of"]
+__all__ = [
+    "FieldSpec",
+    "is_encrypted",
+    "is_folded",
+    "is_mutable",
+    "is_secret",
+    "spec_of",
+    "why_secret",
+]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
-#: normalise.
-FieldSpec = tuple[str, str, int | None, bool, Callable[[Any], Any]]
+#: level, normalise.
+FieldSpec = tuple[str, str, int | None, bool, str, Callable[[Any], Any]]
 
 SECRET: Final = re.compile(
     r"(^|_)(passwd|passphrase|password|secret|token|api_?key|private_?key|access_?key|credentials?"
@@ -68,18 +77,25 @@ def is_secret(field: models.Field[Any, Any]) -> bool:
     """Whether the field is called like a secret, is stored encrypted, is named by `MASK`, or holds
     the key of such a field.
     """
-    if SECRET.search(field.name) or is_encrypted(field):
-        return True
+    return why_secret(field) is not None
+
+
+def why_secret(field: models.Field[Any, Any]) -> str | None:
+    """Why a field's values are masked; None if they are not."""
+    if SECRET.search(field.name):
+        return "its name is that of a secret"
+    if is_encrypted(field):
+        return "it is stored encrypted"
     target = _target(field)
     if target is not field and is_secret(target):
-        return True
+        return "its target is a secret"
     model = field.model._meta
     if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):
-        return True
-    return any(
-        pattern_matches(pattern, f"{model.label_lower}.{field.name}")
-        for pattern in settings["MASK"]
-    )
+        return "the key of a model of secrets"
+    for pattern in settings["MASK"]:
+        if pattern_matches(pattern, f"{model.label_lower}.{field.name}"):
+            return f"MASK has {pattern!r}"
+    return None
 
 
 def is_encrypted(field: models.Field[Any, Any]) -> bool:
@@ -91,14 +107,8 @@ def is_encrypted(field: models.Field[Any, Any]) -> bool:
     )
 
 
-def pattern_matches(pattern: str, name: str) -> bool:
-    """Whether a pattern with `*` and `?` matches a lower-case dotted name."""
-    regex = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(regex, name) is not None
-
-
-def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
-    """What the recorder must know of `field` on a database of `vendor`."""
+def spec_of(field: models.Field[Any, Any], vendor: str, level: str) -> FieldSpec:
+    """What the recorder must know of `field`, recorded at `level`, on a database of `vendor`."""
     target = _target(field)
     kind = _kind(target)
     places = None
@@ -107,7 +117,7 @@ def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
         if vendor == "sqlite" and not _is_kept_by_sqlite(target.max_digits):
             # Its digits alone do not say what is stored.
             kind = "any"
-    return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
+    return field.name, kind, places, is_secret(field), level, _normaliser(target, vendor)
 
 
 def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
