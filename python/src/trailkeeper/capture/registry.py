@@ -306,7 +306,10 @@ def _links_through(model: type[models.Model]) -> Iterator[Link]:
 def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterator[Link]:
     own = {field.attname for field in through._meta.local_concrete_fields}
     for field in owner._meta.local_many_to_many:
-        if field.remote_field.through is not through:
+        # Applications add fields of another make to this list (`TaggableManager`), and leave
+        # classes unfinished whose other side is never made.
+        is_ours = isinstance(field, models.ManyToManyField)
+        if not is_ours or field.remote_field.through is not through or not _is_resolved(field):
             continue
         source = _attname(through, field.m2m_field_name())
         target = _attname(through, field.m2m_reverse_field_name())
@@ -321,6 +324,15 @@ def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterato
                 is_source_secret=is_secret(owner._meta.pk),
                 is_target_secret=is_secret(field.related_model._meta.pk),
             )
+
+
+def _is_resolved(field: models.ManyToManyField[Any, Any]) -> bool:
+    """Whether both sides are known: Django gives a field its ends when it has found them."""
+    names: Any = (
+        getattr(field, "m2m_field_name", None),
+        getattr(field, "m2m_reverse_field_name", None),
+    )
+    return all(name is not None and name() is not None for name in names)
 
 
 def _attname(model: type[models.Model], name: str) -> str:
