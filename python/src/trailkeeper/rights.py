@@ -129,7 +129,7 @@ def connect() -> None:
         for link in model._meta.local_many_to_many:
             # A name where there is no such model: Django's own checks say so, later.
             giver: Any = link.related_model
-            if isinstance(giver, type) and giver._meta.label_lower in _GIVERS:
+            if not isinstance(giver, str) and giver._meta.label_lower in _GIVERS:
                 _links.add((model._meta.label_lower, link.name))
 
 
