@@ -26,6 +26,8 @@ enum Kind {
     Date,
     Uuid,
     Json,
+    /// Holds values of another field, and may change in place: normalised also where it stands encoded.
+    Container,
     Any,
 }
 
@@ -41,6 +43,7 @@ impl Kind {
             "date" => Self::Date,
             "uuid" => Self::Uuid,
             "json" => Self::Json,
+            "container" => Self::Container,
             "any" => Self::Any,
             _ => return Err(PyValueError::new_err(format!("no field kind is called {name}"))),
         })
@@ -121,7 +124,10 @@ impl Schema {
 impl Schema {
     /// Whether a value of the field stays what it is as long as it is the same object.
     pub(crate) fn is_immutable(&self, index: usize) -> bool {
-        self.fields.get(index).is_some_and(|field| !matches!(field.kind, Kind::Json | Kind::Any))
+        let may_change = |field: &Field| {
+            matches!(field.kind, Kind::Json | Kind::Container | Kind::Any)
+        };
+        self.fields.get(index).is_some_and(|field| !may_change(field))
     }
 
     /// The places of the fields in the order of their names, with what is recorded of each.
@@ -222,7 +228,7 @@ impl Field {
                 }
                 return write_value(out, value);
             }
-            Kind::Any => {}
+            Kind::Container | Kind::Any => {}
         }
         let stored = self.normalise.bind(py).call1((value,))?;
         write_value(out, &stored)

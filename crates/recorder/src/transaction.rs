@@ -185,10 +185,16 @@ impl Transaction {
     /// Writes all events as prepared, just before the database is told to commit.
     ///
     /// `note` says how to find out what became of the transaction.
+    ///
+    /// If that fails the transaction is dropped, what was written of it before included.
     fn prepare(&mut self, note: &[u8]) -> PyResult<()> {
-        self.write_prepared(Some(note))?;
-        self.is_prepared = true;
-        Ok(())
+        let written = self.write_prepared(Some(note));
+        self.is_prepared = written.is_ok();
+        if written.is_err() {
+            // The mark is kept by the writer until it fits.
+            let _ = self.abort();
+        }
+        written
     }
 
     /// Marks the prepared transaction as committed, with the events added since in place of the prepared ones.

@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trailkeeper import spool
+from trailkeeper._recorder import RecorderError
 from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
 
@@ -255,7 +256,9 @@ class Capture:
     def _drop(self) -> None:
         transaction, self.transaction = self.transaction, None
         if transaction is not None:
-            transaction.forget()
+            with suppress(RecorderError):
+                # The mark is kept by the recorder until it can be written.
+                transaction.abort()
 
 
 def capture_of(connection: Any) -> Capture:

@@ -7,6 +7,7 @@ from a default, nor from the database of today.
 """
 
 import datetime
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
@@ -174,7 +175,9 @@ def _typed(field: Any, value: Any) -> Any:
     if isinstance(value, list) and hasattr(field, "base_field"):
         return [_typed(field.base_field, item) for item in value]
     try:
-        typed = field.to_python(value)
+        # Django reads a range from JSON.
+        is_range = isinstance(value, dict) and hasattr(field, "range_type")
+        typed = field.to_python(json.dumps(value) if is_range else value)
     except (ValidationError, ValueError, TypeError, ObjectDoesNotExist):
         # The field had another type then, or its value is masked.
         return models.DEFERRED
