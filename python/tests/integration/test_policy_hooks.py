@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from django.db import connection, transaction
-from tests.ledger.models import Asked, Tenanted
+from tests.ledger.models import Asked, Organisation, Tenanted
 from tests.shop.models import Customer, Note
 
 import trailkeeper
@@ -235,7 +235,8 @@ def test_an_unchanged_save_reads_as_an_update_without_changes(setting):
 
 
 def test_a_row_names_its_tenant(recorded):
-    one, two = Customer.objects.create(name="one"), Customer.objects.create(name="two")
+    one = Organisation.objects.create(name="one")
+    two = Organisation.objects.create(name="two")
     recorded()
     with trailkeeper.context(tenant="outer", reason="why"):
         row = Tenanted.objects.create(organisation=one, text="a")

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
-from tests.ledger.models import Entry, Scratch, Visit
+from tests.ledger.models import Entry, Organisation, Scratch, Visit
 from tests.shop.models import Customer, Note, Order, Tag
 
 import trailkeeper
@@ -206,7 +206,7 @@ def test_levels_of_links(recorded):
     one, other = make_entry(), make_entry()
     recorded()
     one.related.add(other)
-    one.labels.add(Tag.objects.create(name="t"))
+    one.labels.add(Organisation.objects.create(name="t"))
     events = [e for e in recorded() if e["model"] == "ledger.entry"]
     (event,) = events
     assert (event["action"], event["changed"]) == ("link", ["related"])
