@@ -235,7 +235,8 @@ def test_an_unchanged_save_reads_as_an_update_without_changes(setting):
 
 
 def test_a_row_names_its_tenant(recorded):
-    one, two = (Organisation.objects.create(name=name) for name in ("one", "two"))
+    one = Organisation.objects.create(name="one")
+    two = Organisation.objects.create(name="two")
     recorded()
     with trailkeeper.context(tenant="outer", reason="why"):
         row = Tenanted.objects.create(organisation=one, text="a")

@@ -3,11 +3,12 @@
 import datetime
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
-from tests.ledger.models import Entry, Label, Scratch, Visit
+from tests.ledger.models import Entry, Organisation, Scratch, Visit
 from tests.shop.models import Customer, Note, Order, Tag
 
 import trailkeeper
@@ -17,6 +18,7 @@ from trailkeeper.history import UNKNOWN, UnknownValueError, diff
 from trailkeeper.policy.level import Level
 from trailkeeper.policy.rules import field_rule, model_rule
 from trailkeeper.reconcile import Reconciliation
+from trailkeeper.resolution import Trace, _examine
 
 pytestmark = pytest.mark.django_db
 
@@ -206,7 +208,7 @@ def test_levels_of_links(recorded):
     one, other = make_entry(), make_entry()
     recorded()
     one.related.add(other)
-    one.labels.add(Label.objects.create(name="t"))
+    one.labels.add(Organisation.objects.create(name="t"))
     events = [e for e in recorded() if e["model"] == "ledger.entry"]
     (event,) = events
     assert (event["action"], event["changed"]) == ("link", ["related"])
@@ -385,3 +387,62 @@ def test_tags_follow_their_model(recorded, policy):
     recorded()
     order.tags.add(Tag.objects.create(name="t"))
     assert [e["model"] for e in recorded()] == ["shop.tag"]
+
+
+# What is made of values elsewhere.
+
+
+@pytest.mark.parametrize("pk", [None, "its own"])
+def test_a_transaction_in_doubt_without_values_stays_in_doubt(pk):
+    visit = Visit.objects.create(who="Ada")
+    trace = Trace(
+        model="ledger.visit",
+        object_id=pk and str(visit.pk),
+        before=None if pk is None else {},
+        after={},
+        occurred_at=2**52,
+        record=b"",
+    )
+    assert _examine(trace, "default") == "unknown"
+
+
+def test_a_transaction_in_doubt_is_told_by_what_changed():
+    entry = make_entry()
+
+    def verdict(before, after):
+        trace = Trace(
+            model="ledger.entry",
+            object_id=str(entry.pk),
+            before=before,
+            after=after,
+            occurred_at=2**52,
+            record=b"",
+        )
+        return _examine(trace, "default")
+
+    assert verdict({"text": "a"}, {"text": "b"}) == "committed"
+    assert verdict({"text": "b"}, {"text": "c"}) == "aborted"
+    assert verdict({"text": "x"}, {"text": "y"}) == "unknown"
+
+
+def test_rights_are_told_as_far_as_the_policy_looks(recorded, policy, django_user_model):
+    policy(("auth.user.is_staff", "none"), ("auth.user.groups", "metadata"))
+    user = django_user_model.objects.create(username="ada")
+    recorded()
+    user.is_staff = True
+    user.save()
+    django_user_model.objects.update(is_staff=False)
+    assert recorded() == []
+    user.groups.add(Group.objects.create(name="secret society"))
+    events = [e for e in recorded() if e.get("model") == "auth.user"]
+    assert [e["action"] for e in events] == ["link", "permissions_changed"]
+    assert not any("related" in e for e in events)
+
+
+def test_the_label_of_a_target_is_left_out_too(recorded):
+    visit = Visit.objects.create(who="Ada")
+    recorded()
+    trailkeeper.record("visit.ended", target=visit)
+    (event,) = recorded()
+    assert event["object_id"] == str(visit.pk)
+    assert "object_label" not in event

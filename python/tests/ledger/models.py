@@ -15,10 +15,6 @@ def adds(draft: Draft) -> dict[str, int]:
     return {"lines": len((draft.after or {}).get("text", "").splitlines())}
 
 
-class Label(models.Model):
-    name = models.CharField(max_length=50)
-
-
 class Organisation(models.Model):
     name = models.CharField(max_length=50)
 
@@ -33,7 +29,7 @@ class Entry(models.Model):
     payload = models.JSONField(default=dict, blank=True)
     search = models.JSONField(default=list, blank=True)
     related = models.ManyToManyField("self", symmetrical=False, blank=True)
-    labels = models.ManyToManyField(Label, blank=True)
+    labels = models.ManyToManyField("Organisation", blank=True)
 
     class Trail:
         level = "changed"

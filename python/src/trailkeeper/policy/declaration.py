@@ -109,10 +109,9 @@ def declared_by(model: type[models.Model]) -> Declared:
 
 def is_declared_in(model: type[models.Model]) -> bool:
     """Whether `model`, or an abstract base of it, declares something, rather than its parent."""
-    bases = [base for base in model.__mro__ if ATTRIBUTE in base.__dict__][:1]
-    return _trail_of(model) is not None and all(
-        base is model or getattr(getattr(base, "_meta", None), "abstract", True) for base in bases
-    )
+    found = _trail_of(model)
+    parents = model._meta.parents
+    return found is not None and all(_trail_of(parent) is not found for parent in parents)
 
 
 def unknown_options(model: type[models.Model]) -> list[str]:
