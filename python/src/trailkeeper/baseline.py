@@ -94,6 +94,9 @@ def baseline(
     given = {} if tenant is None else {"tenant": tenant}
     # What stands in several tables is recorded once, as an object of the model that has most of it.
     for tracker in sorted(tracked_tables(models, using), key=lambda each: -len(each.parents)):
+        if tracker.link is not None and not tracker.link.names_target:
+            # A link without its other side is nothing that could be known before its end.
+            continue
         rows = recorded = 0
         yield Step(model=tracker.label, rows=0, recorded=0)
         for seen, keys in _unknown(tracker, using, tenant):
@@ -155,9 +158,16 @@ def _add_rows(
             using=using,
             object_id=id_of_key(tracker, key),
             label=label,
+            tenant=_tenant_of(tracker, values),
             after=state,
             unavailable=[name for name in names if name not in state],
         )
+
+
+def _tenant_of(tracker: Tracker, values: tuple[Any, ...]) -> str | None:
+    """The tenant that the row itself names."""
+    value = None if tracker.tenant is None else values[tracker.index[tracker.tenant]]
+    return None if value is None else str(value)
 
 
 def _make_room() -> None:

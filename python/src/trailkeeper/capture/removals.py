@@ -95,13 +95,22 @@ class Deletion:
         if not removal.waits_for:
             self._tell(transaction, removal, alias)
 
-    def let_go(self, transaction: Transaction, *, alias: str) -> int:
-        """Tells of what still waits, as far as it is gone, and gives its number."""
+    def give_up(
+        self, transaction: Transaction, tracker: Tracker, keys: Iterable[Any], *, alias: str
+    ) -> None:
+        """Waits no longer for rows of a table, which are not gone by this delete."""
+        waiting = self._waiting[tracker.model]
+        for removal in [waiting.pop(key) for key in keys if key in waiting]:
+            removal.waits_for.discard(tracker.model)
+            if not removal.waits_for:
+                self._tell(transaction, removal, alias)
+
+    def let_go(self, transaction: Transaction, *, alias: str) -> None:
+        """Tells of what still waits, as far as it is gone."""
         waiting = self.unfinished()
         self._waiting.clear()
         for removal in waiting:
             self._tell(transaction, removal, alias)
-        return len(waiting)
 
     def unfinished(self) -> list[Removal]:
         """What still waits."""

@@ -123,7 +123,9 @@ def told_by(version: Version, label: str, object_id: str) -> Iterator[tuple[Part
         if is_update:
             is_told = bool(told.after or told.unavailable) or is_redacted
         else:
-            is_told = part.is_own or part.key in state or is_redacted
+            # A key whose value is not kept is named as such.
+            is_known = part.key in state or part.key in version.unavailable
+            is_told = part.is_own or is_known or is_redacted
         key = object_id if part.has_id else _text(state.get(part.key))
         if is_told and key is not None:
             yield part, key, told

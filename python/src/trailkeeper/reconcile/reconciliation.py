@@ -87,6 +87,10 @@ class Reconciliation:
     def __iter__(self) -> Iterator[Drift]:
         recorded = recorded_models(self._using)
         for tracker in self._trackers:
+            if tracker.link is not None and not tracker.link.names_target:
+                name = f"{tracker.link.model}.{tracker.link.field}"
+                self.not_comparable[name] += all_rows(tracker, self._using).count()
+                continue
             comparison = self._comparison(tracker)
             is_recorded = not recorded.isdisjoint(comparison.known.models)
             if not is_recorded and not all_rows(tracker, self._using).exists():

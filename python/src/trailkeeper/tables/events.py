@@ -81,6 +81,7 @@ def add_version(
     using: str,
     object_id: str,
     label: str | None = None,
+    tenant: str | None = None,
     before: State | None = None,
     after: State | None = None,
     changed: Sequence[str] | None = None,
@@ -96,6 +97,7 @@ def add_version(
         "model": tracker.label,
         "object_id": object_id,
         "object_label": label,
+        "tenant": tenant,
     }
     json = {
         "before": before,
