@@ -25,6 +25,7 @@ from tests.shapes.models import (
     Visit,
 )
 
+import trailkeeper
 from trailkeeper.capture import registry
 from trailkeeper.capture.instances import known_values
 from trailkeeper.capture.registry import tracker_of
@@ -633,6 +634,48 @@ class TestAutocommit:
             "delete",
             {"place_ptr": self.diner.pk, "stars": 1},
         )
+
+
+@pytest.mark.drift("a row is removed past the trail")
+def test_what_somebody_else_has_removed_is_not_claimed(diner, recorded):
+    other = Restaurant.objects.create(name="other", stars=2)
+    recorded()
+
+    def be_quicker(execute, sql, *args):
+        if sql.startswith("DELETE") and "shapes_place" in sql:
+            execute("DELETE FROM shapes_place WHERE id = %s", (diner.pk,), False, *args[2:])
+        return execute(sql, *args)
+
+    states_before = whole(diner), whole(other, "other", 2)
+    with connection.execute_wrapper(be_quicker):
+        Restaurant.objects.all().delete()
+    told = {e["object_id"]: e["before"] for e in recorded() if e["action"] == "delete"}
+    assert told == {
+        str(diner.pk): {"place_ptr": diner.pk, "stars": 1},
+        str(other.pk): states_before[1],
+    }
+
+
+def test_the_tenant_of_a_parents_row_is_that_of_the_object(settings, recorded):
+    settings.TRAILKEEPER = {**settings.TRAILKEEPER, "TENANT_FIELD": {"shapes.*": "name"}}
+    diner = Restaurant.objects.create(name="acme")
+    diner.stars = 2
+    diner.save()
+    Restaurant.objects.get().delete(keep_parents=True)
+    assert [event.get("tenant") for event in recorded()] == ["acme", "acme", None]
+
+
+@pytest.mark.drift("a block in which nothing is recorded")
+def test_what_is_saved_while_nothing_is_recorded_is_known(diner, recorded):
+    with trailkeeper.disabled(reason="a test"):
+        diner.name = "bistro"
+        diner.save()
+    recorded()
+    diner.stars = 2
+    diner.save()
+    (event,) = recorded()
+    assert event["before"] == {"stars": 1}
+    assert event["after"] == whole(diner, "bistro", 2)
 
 
 def test_a_parent_that_is_not_tracked_is_not_told(settings, recorded):

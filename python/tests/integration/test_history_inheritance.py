@@ -24,6 +24,7 @@ from trailkeeper import capture
 from trailkeeper.baseline import baseline
 from trailkeeper.history.state import UnknownValueError
 from trailkeeper.reconcile import Kind, Reconciliation, drift
+from trailkeeper.tables import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,6 +151,7 @@ def test_a_key_of_its_own():
     for target in (depot, place, (Depot, depot.pk), (Place, place.pk)):
         assert brief(trailkeeper.history(target)) == expected
     assert brief(trailkeeper.history(other)) == [("create", "place")]
+    Depot.objects.create(name="f", code="another", size=5)
     assert trailkeeper.as_of(place, now()).name == "e"
     assert gaps() == []
     assert list(drift()) == []
@@ -236,6 +238,44 @@ def test_what_is_written_past_the_trail_is_found_in_its_table():
     assert (found.name, found.pasta) == ("x", "penne")
     found = trailkeeper.as_of((Restaurant, park.pk), now())
     assert (found.name, found.stars) == ("x", 7)
+
+
+@pytest.mark.drift("a write past the trail is what is tested")
+def test_a_row_of_several_objects_is_left_over_once(monkeypatch):
+    monkeypatch.setattr(known, "PAGE", 1)
+    diner = Restaurant.objects.create(name="diner", stars=1)
+    Place.objects.update(name="bistro")
+    depot = Depot.objects.create(name="d", code="X", size=1)
+    execute("DELETE FROM shapes_restaurant", "DELETE FROM shapes_depot", "DELETE FROM shapes_place")
+    assert sorted((d.kind, d.model, d.object_id) for d in drift()) == [
+        (Kind.LEFT_OVER, "shapes.depot", "X"),
+        (Kind.LEFT_OVER, "shapes.place", str(diner.pk)),
+        (Kind.LEFT_OVER, "shapes.place", str(depot.place_id)),
+        (Kind.LEFT_OVER, "shapes.restaurant", str(diner.pk)),
+    ]
+
+
+@pytest.mark.parametrize("level", ["changed", "metadata"])
+def test_at_every_level_the_rows_are_told_apart(settings, level):
+    settings.TRAILKEEPER = {**settings.TRAILKEEPER, "POLICY": [("shapes.*", level)]}
+    other = Place.objects.create(name="other")
+    diner = Restaurant.objects.create(name="diner", stars=1)
+    depot = Depot.objects.create(name="d", code=str(other.pk), size=1)
+    member = Member.objects.create(email="a", logins=1)
+    for saved, values in ((diner, ("name", "stars")), (depot, ("name", "size"))):
+        for name in values:
+            setattr(saved, name, 7)
+            saved.save()
+    member.logins = 3
+    member.save(update_fields=["logins"])
+    Place.objects.update(name="x")
+    Depot.objects.update(name="y")
+    Restaurant.objects.get().delete(keep_parents=True)
+    expected = ["update", "update", "update", "update", "create"]
+    assert [event.action for event in trailkeeper.history(depot)] == expected
+    assert [event.action for event in trailkeeper.history(other)] == ["update", "create"]
+    assert list(drift()) == []
+    assert gaps() == []
 
 
 def test_a_baseline_tells_of_each_object_once():
