@@ -26,7 +26,8 @@ short() { cut -d. -f1,2 <<<"$1"; }
 
 # A folder with one Django and nothing else: VERSION. Other versions of it go away.
 install_django() {
-    local folder=$home/django-$(short "$1")
+    local folder
+    folder=$home/django-$(short "$1")
     [[ -d $folder/Django-$1.dist-info || -d $folder/django-$1.dist-info ]] && return
     rm -rf "$folder"
     # It is for other Pythons than the one that fetches it.

@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "trailkeeper",
     "tests.shop",
     "tests.shapes",
+    "tests.library",
 ]
 TEMPLATES = [
     {

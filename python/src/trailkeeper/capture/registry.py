@@ -260,7 +260,12 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     generated = tuple(
         place for place, field in enumerate(fields) if getattr(field, "generated", False)
     )
-    mutable = tuple(place for place, field in enumerate(fields) if is_mutable(field))
+    mutable = tuple(
+        place
+        for place, field in enumerate(fields)
+        # A file is one object, which takes another name when another file is saved.
+        if is_mutable(field) or isinstance(field, models.FileField)
+    )
     has_secret_pk = any(is_secret(field) for field in pk_fields)
     is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
     return Tracker(
