@@ -57,7 +57,7 @@ def contradictions(folder: Path) -> Iterator[str]:
                 yield f"{test}: failed on {database} with Django {django}"
             elif django in versions[database] and "passed" not in ended:
                 yield f"{test}: did not run on {database} with Django {django}"
-            elif django not in versions[database] - {"-"} and "passed" in ended:
+            elif django not in versions[database] and "passed" in ended:
                 yield f"{test}: runs on {database} with Django {django}, and the page says no"
 
 
@@ -66,9 +66,8 @@ def main() -> int:
     found = list(contradictions(folder))
     for line in found:
         print(line)
-    print(
-        f"{PAGE.name}: {len(list(claims()))} tests, {len(outcomes(folder))} combinations of Django and database"
-    )
+    combinations = len(outcomes(folder))
+    print(f"{PAGE.name}: {len(list(claims()))} tests in {combinations} Djangos and databases")
     return bool(found)
 
 
