@@ -314,7 +314,12 @@ def _make(
     pk = tuple(index[field.attname] for field in pk_fields if field.attname in index)
     looked_at = [(place, field) for place, field in enumerate(fields) if place not in skipped]
     generated = tuple(place for place, field in looked_at if getattr(field, "generated", False))
-    mutable = tuple(place for place, field in looked_at if is_mutable(field))
+    mutable = tuple(
+        place
+        for place, field in looked_at
+        # A file is one object, which takes another name when another file is saved.
+        if is_mutable(field) or isinstance(field, models.FileField)
+    )
     has_secret_pk = any(is_secret(field) for field in pk_fields)
     is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
     return Tracker(
