@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from trailkeeper.capture import saves
 from trailkeeper.capture.instances import ATTRIBUTE
 from trailkeeper.capture.registry import own_part_of, part_of, tracker_of
+from trailkeeper.failure import report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,10 @@ class Parts:
             result = execute()
             # An update that has found no row is followed by an insert.
             if (result or self.action == "create") and self.end == _count(capture):
-                capture.open().truncate(self.start)
+                try:
+                    capture.open().truncate(self.start)
+                except Exception as error:
+                    report(error, events=1, doing="put the versions of an object together")
             return result
 
         return run
