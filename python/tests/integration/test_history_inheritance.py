@@ -10,11 +10,13 @@ from tests.shapes.models import (
     Book,
     Cafe,
     Depot,
+    Hideable,
     Member,
     Person,
     Place,
     Restaurant,
     Review,
+    Seat,
     Ticket,
     Trattoria,
 )
@@ -72,6 +74,9 @@ def test_the_history_of_a_model_has_that_of_its_children():
 
 
 def test_the_state_is_put_together_from_all_rows():
+    # Their keys stand before and after those of the others.
+    Hideable.objects.create()
+    Seat.objects.create(row="a", number=1)
     diner = Restaurant.objects.create(name="diner", stars=1)
     first = now()
     Place.objects.update(name="bistro")
