@@ -123,9 +123,15 @@ class _Delete:
             intend=lambda transaction: self._add(transaction, self.gone),
             confirm=self._confirm,
             intent_is_exact=not self.dependants and (not known or len(known) == 1),
-            has_effect=lambda result: result != 0 if known or self.returning else bool(self.gone),
+            has_effect=self._has_effect,
             doing=f"record a delete of {self.tracker.label}",
         )
+
+    def _has_effect(self, result: Any) -> bool:
+        if self.deletion is not None:
+            # Even if it has removed nothing, what waits for it is to be told so.
+            return True
+        return bool(result != 0 if self.known or self.returning else self.gone)
 
     def _execute(self) -> Any:
         if self.returning:
@@ -133,7 +139,8 @@ class _Delete:
         return self.execute() if self.returned is None else self.returned.count
 
     def _confirm(self, result: Any, transaction: Transaction) -> None:
-        cascades.add(transaction, self.dependants, self.compiler.using)
+        if result != 0:
+            cascades.add(transaction, self.dependants, self.compiler.using)
         if not self.known:
             self._add(transaction, self.gone if self.returned is None else self.returned)
         elif result == len(self.known) or not isinstance(result, int):
@@ -153,7 +160,7 @@ class _Delete:
             # What others have removed is gone without this delete.
             left = [self.tracker.key_of(row) for row in known if row not in gone]
             self.deletion.give_up(transaction, self.tracker, left, alias=self.compiler.using)
-        if gone:
+        if gone or not count:
             self._add(transaction, gone)
             return
         statement.add_opaque(
