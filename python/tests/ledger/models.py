@@ -29,7 +29,7 @@ class Entry(models.Model):
     payload = models.JSONField(default=dict, blank=True)
     search = models.JSONField(default=list, blank=True)
     related = models.ManyToManyField("self", symmetrical=False, blank=True)
-    labels = models.ManyToManyField("Organisation", blank=True)
+    labels = models.ManyToManyField(Organisation, blank=True)
 
     class Trail:
         level = "changed"
