@@ -312,6 +312,18 @@ def test_as_of_does_not_give_an_old_value_of_what_has_changed_unseen(policy):
             getattr(then, name)
 
 
+def test_as_of_does_not_give_what_is_not_looked_at_any_more(policy):
+    policy(("ledger.entry", "full"))
+    entry = make_entry()
+    policy()
+    entry.search = ["changed, and nobody was told"]
+    entry.save()
+    assert trailkeeper.history(entry).count() == 1
+    then = trailkeeper.as_of(entry, timezone.now() + datetime.timedelta(seconds=1))
+    with pytest.raises(UnknownValueError):
+        assert then.search
+
+
 def test_what_the_policy_leaves_out_is_no_gap_and_no_drift(policy):
     policy(("ledger.entry", "full"))
     entry = make_entry()
