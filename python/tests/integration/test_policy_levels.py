@@ -385,6 +385,18 @@ def test_baseline_records_what_the_policy_keeps_once():
     assert list(Reconciliation(models=["ledger"])) == []
 
 
+def test_a_row_that_was_wholly_saved_needs_no_baseline(policy):
+    policy(("shop.customer.vip", "metadata"))
+    vip = "FALSE" if connection.vendor == "postgresql" else "0"
+    past_the_trail(f"INSERT INTO shop_customer (name, vip) VALUES ('Ada', {vip})")
+    customer = Customer.objects.get()
+    customer.name = "Eve"
+    customer.save()
+    assert trailkeeper.history(customer)[0].after == {"id": customer.pk, "name": "Eve"}
+    call_command("trailkeeper", "baseline", "shop.customer")
+    assert trailkeeper.history(customer).count() == 1
+
+
 def test_the_diff_of_a_hidden_value_is_unknown():
     visit = Visit.objects.create(who="Ada")
     visit.who = "Eve"
