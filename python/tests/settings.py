@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "tests.shop",
     "tests.shapes",
     "tests.ledger",
+    "tests.library",
 ]
 if os.environ.get("TRAILKEEPER_TEST_DATABASE_URL", "").startswith("postgres"):
     INSTALLED_APPS.append("django.contrib.postgres")

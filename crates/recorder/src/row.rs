@@ -113,7 +113,8 @@ impl Layout {
     }
 }
 
-/// A row in which the values at `places`, which can change in place, stand encoded; `...` for one that cannot be encoded exactly.
+/// A row in which the values at `places`, which can change in place, stand encoded, files by their names; `...` for one that
+/// cannot be encoded exactly.
 #[pyfunction]
 pub(crate) fn frozen<'py>(
     values: &Bound<'py, PyTuple>,
@@ -135,6 +136,19 @@ pub(crate) fn freeze<'py>(
         if value.is_none() || is_unknown(value) || value.is_instance_of::<PyBytes>() {
             continue;
         }
+        if value.is_exact_instance_of::<PyString>() {
+            continue;
+        }
+        if value.is_instance(file_class(py)?)? {
+            // Its name is what is stored, and another one when the next file is saved.
+            let name = value.getattr(pyo3::intern!(py, "name"))?;
+            *value = if name.is_truthy()? {
+                name.str()?.into_any()
+            } else {
+                PyString::new(py, "").into_any()
+            };
+            continue;
+        }
         let mut json = Vec::new();
         *value = match write_value(&mut json, value) {
             Ok(Fidelity::Exact) => PyBytes::new(py, &json).into_any(),
@@ -144,6 +158,15 @@ pub(crate) fn freeze<'py>(
         };
     }
     Ok(())
+}
+
+/// The class of the values of file fields.
+fn file_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || -> PyResult<_> {
+        Ok(py.import("django.db.models.fields.files")?.getattr("FieldFile")?.unbind())
+    })?;
+    Ok(class.bind(py))
 }
 
 /// Whether the database is to compute `value`. The usual types are asked first, for that is quick.

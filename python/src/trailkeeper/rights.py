@@ -127,7 +127,9 @@ def connect() -> None:
                     if field.name not in names:
                         names.append(field.name)
         for link in model._meta.local_many_to_many:
-            if link.related_model._meta.label_lower in _GIVERS:
+            # A name where there is no such model: Django's own checks say so, later.
+            giver: Any = link.related_model
+            if not isinstance(giver, str) and giver._meta.label_lower in _GIVERS:
                 _links.add((model._meta.label_lower, link.name))
 
 

@@ -3,13 +3,13 @@
 import tracemalloc
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
 from tests.shop.models import Customer, Membership, Note, Order, Price, Stock, Tag, Team
 
-from trailkeeper.capture import rows
+from trailkeeper.capture import registry, returning, rows
 from trailkeeper.capture.registry import tracker_of
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +158,31 @@ def test_rows_of_a_through_model_are_objects_and_links(recorded):
     ]
 
 
+class TagsOfAnotherMake:
+    """A field that Django lists with the many-to-many ones, and that is none: `TaggableManager`."""
+
+    remote_field = models.ManyToManyRel(None, to=Customer, through=Membership)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [TagsOfAnotherMake(), models.ManyToManyField("shop.NeverMade", through=Membership)],
+    ids=["of another make", "without its other side"],
+)
+def test_fields_that_lead_nowhere_cost_nothing(recorded, monkeypatch, field):
+    customer, team = Customer.objects.create(name="Ada"), Team.objects.create(name="red")
+    recorded()
+    fields = [field, *Team._meta.local_many_to_many]
+    monkeypatch.setattr(Team._meta, "local_many_to_many", fields)
+    registry.reset()
+    try:
+        Membership.objects.create(team=team, customer=customer)
+    finally:
+        monkeypatch.undo()
+        registry.reset()
+    assert [event["action"] for event in recorded()] == ["create", "link"]
+
+
 @pytest.mark.parametrize("expression", [False, True])
 def test_composite_keys(recorded, expression):
     for sku in "ab":
@@ -199,28 +224,40 @@ def test_a_loaded_row_that_is_gone_is_not_deleted_again(recorded):
     assert Customer.objects.filter(pk=second.pk).exists()
 
 
-@pytest.mark.drift("the number stands for the rows")
-def test_of_loaded_rows_that_are_partly_gone_the_number_is_told(recorded):
+def delete_of_which_one_is_gone(recorded):
+    """Deletes three loaded rows, of which another deletes one meanwhile; gives all their keys."""
     for name in ("Ada", "Bob", "Cid"):
         Customer.objects.create(name=name)
     found = Customer.objects.all()
-    assert len(found) == 3
+    keys = sorted(customer.pk for customer in found)
     recorded()
-    loaded = {customer.pk: customer for customer in found}
-    gone = min(loaded)
 
     def remove_one(sender, instance, **_):
-        if instance.pk == gone:
-            Customer.objects.filter(pk=gone)._raw_delete("default")
+        if instance.pk == keys[0]:
+            Customer.objects.filter(pk=keys[0])._raw_delete("default")
 
     pre_delete.connect(remove_one, sender=Customer)
     try:
         found.delete()
     finally:
         pre_delete.disconnect(remove_one, sender=Customer)
+    return [str(key) for key in keys]
+
+
+def test_of_loaded_rows_that_are_partly_gone_the_others_are_told(recorded):
+    gone, *others = delete_of_which_one_is_gone(recorded)
+    first, *rest = brief(recorded())
+    assert first == ("delete", "shop.customer", gone)
+    assert sorted(rest) == [("delete", "shop.customer", key) for key in sorted(others)]
+
+
+@pytest.mark.drift("the number stands for the rows")
+def test_of_loaded_rows_that_are_partly_gone_the_number_is_told(recorded, monkeypatch):
+    monkeypatch.setattr(returning, "can_delete", lambda *_: False)
+    gone, *_ = delete_of_which_one_is_gone(recorded)
     events = recorded()
     assert brief(events) == [
-        ("delete", "shop.customer", str(gone)),
+        ("delete", "shop.customer", gone),
         ("opaque", "shop.customer", None),
     ]
     assert events[1]["data"]["rows"] == 2
@@ -240,7 +277,7 @@ def test_an_instance_that_is_not_wholly_known_is_read_before_it_goes(recorded):
     [
         (lambda: Customer.objects.filter(vip=False).update(vip=True), 1),
         (lambda: Customer.objects.filter(name__startswith="A").update(vip=True), 1),
-        (lambda: Customer.objects.all()._raw_delete("default"), 1),
+        (lambda: Customer.objects.all()._raw_delete("default"), 0),
         (lambda: Customer.objects.bulk_create([Customer(name="x"), Customer(name="y")]), 0),
     ],
 )

@@ -270,7 +270,12 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     pk = tuple(index[field.attname] for field in pk_fields if field.attname in index)
     looked_at = [(place, field) for place, field in enumerate(fields) if place not in skipped]
     generated = tuple(place for place, field in looked_at if getattr(field, "generated", False))
-    mutable = tuple(place for place, field in looked_at if is_mutable(field))
+    mutable = tuple(
+        place
+        for place, field in looked_at
+        # A file is one object, which takes another name when another file is saved.
+        if is_mutable(field) or isinstance(field, models.FileField)
+    )
     has_secret_pk = any(is_secret(field) for field in pk_fields)
     is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
     return Tracker(
@@ -315,7 +320,10 @@ def _links_through(model: type[models.Model]) -> Iterator[Link]:
 def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterator[Link]:
     own = {field.attname for field in through._meta.local_concrete_fields}
     for field in owner._meta.local_many_to_many:
-        if field.remote_field.through is not through:
+        # Applications add fields of another make to this list (`TaggableManager`), and leave
+        # classes unfinished whose other side is never made.
+        is_ours = isinstance(field, models.ManyToManyField)
+        if not is_ours or field.remote_field.through is not through or not _is_resolved(field):
             continue
         level = field_rule(field).level
         if level is Level.NONE and link_owner(through) is None:
@@ -335,6 +343,15 @@ def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterato
                 names_target=level.has_values,
                 hook=hook_of(owner),
             )
+
+
+def _is_resolved(field: models.ManyToManyField[Any, Any]) -> bool:
+    """Whether both sides are known: Django gives a field its ends when it has found them."""
+    names: Any = (
+        getattr(field, "m2m_field_name", None),
+        getattr(field, "m2m_reverse_field_name", None),
+    )
+    return all(name is not None and name() is not None for name in names)
 
 
 def _attname(model: type[models.Model], name: str) -> str:
