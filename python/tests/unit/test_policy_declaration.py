@@ -1,7 +1,5 @@
 """What a model declares, inherits and replaces."""
 
-# ruff: noqa: DJ008 (what these models show is not asked)
-
 import enum
 
 from django.db import models
