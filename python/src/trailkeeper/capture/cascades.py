@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["Dependants", "add", "follow"]
+__all__ = ["Dependants", "add", "follow", "has_dependants"]
 
 #: What Django calls them, where it has them.
 DELETES: Final = "DB_CASCADE"
@@ -42,6 +42,11 @@ class Dependants:
     tracker: Tracker
     found: rows.Kept
     deletes: bool
+
+
+def has_dependants(model: type[models.Model]) -> bool:
+    """Whether the database itself changes other rows when rows of `model` are deleted."""
+    return next(_relations(model), None) is not None
 
 
 def follow(tracker: Tracker, gone: Iterable[rows.Row], using: str) -> Iterator[Dependants]:

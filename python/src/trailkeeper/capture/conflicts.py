@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import Q
 from django.db.models.constants import OnConflict
 
-from trailkeeper.capture import links, rows, statement
+from trailkeeper.capture import links, returning, rows, statement
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
@@ -53,6 +53,7 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     doing = f"record an insert into {tracker.label}"
     olds: dict[Any, rows.Row] = {}
     returned: list[rows.Row] = []
+    fields = tracker.model._meta.local_concrete_fields
 
     def tell(transaction: Transaction) -> None:
         statement.add_opaque(
@@ -101,17 +102,19 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
             links.follow(transaction, tracker, old, new, alias=alias)
 
     def insert() -> Any:
-        returned.extend(_returned_by(compiler, tracker))
-        given = execute.keywords.get("returning_fields", next(iter(execute.args[1:]), None))
-        places = [tracker.index[field.attname] for field in given or ()]
-        return [tuple(row[place] for place in places) for row in returned] if places else []
+        returned.extend(_returned_by(compiler, fields))
+        given = execute.keywords.get("returning_fields", next(iter(execute.args[1:]), None)) or ()
+        places = [tracker.index[field.attname] for field in given]
+        asked = [tuple(row[place] for place in places) for row in returned] if places else []
+        return list(returning.convert(compiler, given, asked))
 
     def confirm(_: Any, transaction: Transaction) -> None:
+        written = returning.convert(compiler, fields, returned)
         if tracker.link is not None:
-            pairs = links.pairs_of(tracker, tracker.link, returned)
+            pairs = links.pairs_of(tracker, tracker.link, written)
             links.add_links(transaction, tracker.link, "link", pairs, alias=alias)
             return
-        for row in returned:
+        for row in written:
             add(transaction, olds.get(tracker.key_of(row)), row)
 
     return statement.run(
@@ -149,22 +152,16 @@ def _link(
     )
 
 
-def _returned_by(compiler: Any, tracker: Tracker) -> list[rows.Row]:
-    """Executes the insert and gives the rows that it added or changed.
+def _returned_by(compiler: Any, fields: Sequence[Field[Any, Any]]) -> list[rows.Row]:
+    """Executes the insert and gives the rows that it added or changed, as the driver gives them.
 
     Not by `execute_sql`, which takes it for granted that the insert of one row returns one.
     """
-    fields = tracker.model._meta.local_concrete_fields
     compiler.returning_fields = fields
     with compiler.connection.cursor() as cursor:
         for sql, params in compiler.as_sql():
             cursor.execute(sql, params)
-        found: Any = cursor.fetchall()
-    table = tracker.model._meta.db_table
-    converters = compiler.get_converters([field.get_col(table) for field in fields])
-    if converters:
-        found = compiler.apply_converters(found, converters)
-    return [tuple(row) for row in found]
+        return list(cursor.fetchall())
 
 
 def _existing(query: Any, tracker: Tracker, alias: str) -> dict[Any, rows.Row]:

@@ -5,16 +5,17 @@ Wraps this private interface of Django, held by a contract test: `Collector.dele
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections
 from django.db.models import deletion
 from django.db.models.lookups import In
+from django.db.models.sql.constants import ROW_COUNT
 
-from trailkeeper.capture import cascades, links, rows, statement
-from trailkeeper.capture.cascades import Dependants
+from trailkeeper.capture import cascades, links, returning, rows, statement
 from trailkeeper.capture.instances import UNKNOWN, known_values
 from trailkeeper.capture.labels import label_of, label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -22,7 +23,7 @@ from trailkeeper.capture.transactions import capture_of
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
-    from django.db.models import Model
+    from django.db.models import Field, Model
 
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
@@ -31,77 +32,148 @@ if TYPE_CHECKING:
 __all__ = ["install", "record", "uninstall"]
 
 
-def record(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
     """Executes a delete statement and records each row that it removed, with its last values."""
-    alias = compiler.using
-    doing = f"record a delete of {tracker.label}"
-    loaded: dict[Any, Model] = {}
-    known: list[rows.Row] | None = None
-
-    def look() -> tuple[rows.Kept, list[Dependants]]:
-        nonlocal loaded, known
-        loaded = _loaded(compiler.query, tracker, capture)
-        known = _known(loaded, tracker)
-        gone = rows.Kept(known) if known else rows.matched_by(compiler.query, tracker, alias)
-        return gone, list(cascades.follow(tracker, gone, alias))
-
-    found = statement.look(look, doing=f"read the rows that a delete of {tracker.label} removes")
-    if found is None:
+    delete = statement.look(
+        lambda: _Delete(compiler, tracker, capture, execute),
+        doing=f"read the rows that a delete of {tracker.label} removes",
+    )
+    if delete is None:
         return execute()
-    gone, dependants = found
+    with closing(delete):
+        return delete.run()
 
-    def intend(transaction: Transaction) -> None:
-        link = tracker.link
-        if link is not None:
-            pairs = links.pairs_of(tracker, link, gone)
-            links.add_links(transaction, link, "unlink", pairs, alias=alias)
+
+class _Delete:
+    """One statement, and the rows that it removes.
+
+    They are known if it names instances that were loaded. Else they are those that the statement
+    returns, in a transaction of a database that does so; elsewhere they are read before it.
+
+    Args:
+        compiler: of the statement.
+        tracker: of the table that is deleted from.
+        capture: of the statement's connection.
+        execute: `SQLDeleteCompiler.execute_sql` with its arguments.
+    """
+
+    def __init__(
+        self, compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]
+    ) -> None:
+        self.compiler = compiler
+        self.tracker = tracker
+        self.capture = capture
+        self.execute = execute
+        self.loaded = _loaded(compiler.query, tracker, capture)
+        #: The rows as the instances were loaded, if all values are known.
+        self.known = _known(self.loaded, tracker)
+        #: The fields that the statement returns: those of the key, where the rows are known.
+        self.returning = self._fields()
+        self.returned: returning.Returned | None = None
+        #: The rows that can be told before the statement.
+        self.gone = (
+            rows.Kept(self.known or ())
+            if self.known or self.returning
+            else rows.matched_by(compiler.query, tracker, compiler.using)
+        )
+        self.dependants = list(cascades.follow(tracker, self.gone, compiler.using))
+
+    def _fields(self) -> Sequence[Field[Any, Any]]:
+        tracker, execute = self.tracker, self.execute
+        if (
+            # In autocommit the events are written before the statement.
+            self.capture.is_autocommit()
+            or ROW_COUNT not in (*execute.args[1:], *execute.keywords.values())
+            or not returning.can_delete(self.compiler, tracker)
+        ):
+            return ()
+        fields = tracker.model._meta.local_concrete_fields
+        if self.known:
+            # One row is gone, or it is not: the number tells.
+            return [fields[place] for place in tracker.pk] if len(self.known) > 1 else ()
+        # Those that the database itself deletes with them can only be found before.
+        return () if cascades.has_dependants(tracker.model) else fields
+
+    def close(self) -> None:
+        """Gives back what it takes on disk."""
+        self.gone.close()
+        if self.returned is not None:
+            self.returned.close()
+        for each in self.dependants:
+            each.found.close()
+
+    def run(self) -> Any:
+        """Executes the statement and records it; gives what Django would."""
+        known = self.known
+        return statement.run(
+            self.capture,
+            self._execute,
+            intend=lambda transaction: self._add(transaction, self.gone),
+            confirm=self._confirm,
+            intent_is_exact=not self.dependants and (not known or len(known) == 1),
+            has_effect=lambda result: result != 0 if known or self.returning else bool(self.gone),
+            doing=f"record a delete of {self.tracker.label}",
+        )
+
+    def _execute(self) -> Any:
+        if self.returning:
+            self.returned = returning.execute(self.compiler, self.returning)
+        return self.execute() if self.returned is None else self.returned.count
+
+    def _confirm(self, result: Any, transaction: Transaction) -> None:
+        cascades.add(transaction, self.dependants, self.compiler.using)
+        if not self.known:
+            self._add(transaction, self.gone if self.returned is None else self.returned)
+        elif result == len(self.known) or not isinstance(result, int):
+            self._add(transaction, self.known)
+        else:
+            # Somebody else has removed some of the loaded rows.
+            self._add_some(transaction, self.known, result)
+
+    def _add_some(self, transaction: Transaction, known: Sequence[rows.Row], count: int) -> None:
+        """Adds those of the known rows that the statement has returned, or else their number."""
+        key_of = self.tracker.python_key_of
+        keys = {key[0] if len(key) == 1 else key for key in self.returned or ()}
+        gone = [row for row in known if key_of(row) in keys]
+        if len(gone) == count:
+            self._add(transaction, gone)
+            return
+        statement.add_opaque(
+            transaction,
+            self.compiler.using,
+            model=self.tracker.label,
+            table=self.tracker.model._meta.db_table,
+            verb="delete",
+            rows=count,
+            text=DELETE_OF_LOADED,
+        )
+
+    def _add(self, transaction: Transaction, gone: Iterable[rows.Row]) -> None:
+        tracker, alias = self.tracker, self.compiler.using
+        if tracker.link is not None:
+            # Some at a time: there may be more than can be held.
+            for chunk in rows.chunked(gone):
+                pairs = links.pairs_of(tracker, tracker.link, chunk)
+                links.add_links(transaction, tracker.link, "unlink", pairs, alias=alias)
             return
         context = current_context()
+        connection = self.capture.connection
         for row in gone:
-            instance = loaded.get(tracker.key_of(row))
+            instance = self.loaded.get(tracker.key_of(row)) if self.known else None
             transaction.change(
                 tracker.schema,
                 context,
                 "delete",
                 object_id_of(tracker, row),
-                label_of(instance, tracker, capture.connection)
-                if known and instance is not None
-                else label_of_row(row, tracker, capture.connection),
+                label_of_row(row, tracker, connection)
+                if instance is None
+                else label_of(instance, tracker, connection),
                 row,
                 None,
                 alias,
             )
             if tracker.through:
                 links.follow(transaction, tracker, row, None, alias=alias)
-
-    def confirm(result: Any, transaction: Transaction) -> None:
-        if known and isinstance(result, int) and result != len(known):
-            # Somebody else has removed some of the loaded rows, and the database tells how many.
-            statement.add_opaque(
-                transaction,
-                alias,
-                model=tracker.label,
-                table=tracker.model._meta.db_table,
-                verb="delete",
-                rows=result,
-                text=DELETE_OF_LOADED,
-            )
-            return
-        cascades.add(transaction, dependants, alias)
-        intend(transaction)
-
-    with ExitStack() as kept:
-        for each in (gone, *(each.found for each in dependants)):
-            kept.callback(each.close)
-        return statement.run(
-            capture,
-            execute,
-            intend=intend,
-            confirm=confirm,
-            intent_is_exact=not dependants and (not known or len(known) == 1),
-            has_effect=(lambda _: bool(gone)) if not known else lambda result: result != 0,
-            doing=doing,
-        )
 
 
 DELETE_OF_LOADED: Final = "delete of loaded instances, of which others had removed some"

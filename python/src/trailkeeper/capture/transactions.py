@@ -49,6 +49,14 @@ class Scope:
         self.parent = parent
         self.is_rolled_back = False
 
+    @property
+    def root(self) -> Scope:
+        """The transaction that it belongs to."""
+        current = self
+        while current.parent is not None:
+            current = current.parent
+        return current
+
     def is_dead(self) -> bool:
         """Whether it, or one around it, was rolled back."""
         current: Scope | None = self

@@ -1,17 +1,22 @@
-"""Updates of all rows that a query matches; those of one saved instance are in `saves`."""
+"""Updates of all rows that a query matches; those of one saved instance are in `saves`.
+
+The rows are read before the statement, in one query. What it leaves of them it returns, where the
+database has `UPDATE ... RETURNING`. Elsewhere it is what was sent, and is read in a second query
+where the database computes it. So it is for rows in numbers too large to be held.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction as db_transaction
-from django.db.models.sql.constants import NO_RESULTS
+from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 
 from trailkeeper import rights
-from trailkeeper.capture import links, rows, saves, statement
+from trailkeeper.capture import links, returning, rows, saves, statement
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -44,75 +49,182 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
 
 
 def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
-    alias = compiler.using
-    values = compiler.query.values
-    found = statement.look(
-        lambda: rows.matched_by(compiler.query, tracker, alias),
+    update = statement.look(
+        lambda: _Update(compiler, tracker, capture, execute),
         doing=f"read the rows that an update of {tracker.label} changes",
     )
-    if found is None:
+    if update is None:
         return execute()
-    olds = found
-    is_plain = not tracker.generated and not any(
-        hasattr(value, "resolve_expression") for _, _, value in values
-    )
-    index = tracker.index
+    with closing(update):
+        if not update.is_sent and len(update.olds) > rows.KEPT and capture.is_autocommit():
+            # In autocommit what was stored would replace what was meant, all at once in memory.
+            with db_transaction.atomic(using=compiler.using):
+                return update.run()
+        return update.run()
 
-    def meant(old: Sequence[Any]) -> list[Any]:
+
+class _Update:
+    """One statement: the rows that it is about to change, what it sends, and what it leaves.
+
+    Args:
+        compiler: of the statement.
+        tracker: of the table that is written.
+        capture: of the statement's connection.
+        execute: `SQLUpdateCompiler.execute_sql` with its arguments.
+    """
+
+    def __init__(
+        self, compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]
+    ) -> None:
+        self.compiler = compiler
+        self.tracker = tracker
+        self.capture = capture
+        self.execute = execute
+        self.values = compiler.query.values
+        self.result_type = next(iter(execute.args[1:]), execute.keywords.get("result_type"))
+        #: The rows before the statement.
+        self.olds = rows.matched_by(compiler.query, tracker, compiler.using)
+        # After them: on SQLite, what is asked first must be what locks.
+        has_triggers = returning.has_triggers(compiler.connection, tracker)
+        #: Whether the rows are left as they are sent, as far as that can be told before.
+        self.is_sent = (
+            not tracker.generated
+            and not has_triggers
+            and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
+        )
+        key = {tracker.attnames[place] for place in tracker.pk}
+        #: Whether the statement returns the rows. Rows whose key has changed are not known again.
+        self.returns = (
+            len(self.olds) <= rows.KEPT
+            and not has_triggers
+            and self.result_type in (ROW_COUNT, NO_RESULTS)
+            and not any(field.attname in key for field, _, _ in self.values)
+            and returning.can_update(compiler, tracker)
+        )
+        self.returned: returning.Returned | None = None
+
+    def close(self) -> None:
+        """Gives back what it takes on disk."""
+        self.olds.close()
+        if self.returned is not None:
+            self.returned.close()
+
+    def run(self) -> Any:
+        """Executes the statement and records it; gives what Django would."""
+        return statement.run(
+            self.capture,
+            self._execute,
+            intend=self._intend,
+            confirm=self._confirm,
+            intent_is_exact=self.is_sent and not self.returns,
+            has_effect=self._has_effect,
+            doing=f"record an update of {self.tracker.label}",
+        )
+
+    def _execute(self) -> Any:
+        if not self.returns:
+            return self.execute()
+        compiler = self.compiler
+        self.returned = returning.execute(compiler, self.tracker.model._meta.local_concrete_fields)
+        if self.returned is None:
+            return self.execute()
+        # The rest of `SQLUpdateCompiler.execute_sql`: the tables of the model's parents.
+        for query in compiler.query.get_related_updates():
+            query.get_compiler(compiler.using).execute_sql(self.result_type)
+        return self.returned.count if self.result_type == ROW_COUNT else 0
+
+    def _has_effect(self, result: Any) -> bool:
+        if self.returned is not None:
+            return self.returned.count > 0
+        # `QuerySet` gets the number of rows; deletions that set a field do not ask for it.
+        return bool(self.olds) if self.result_type == NO_RESULTS else bool(result)
+
+    def _intend(self, transaction: Transaction) -> None:
+        for old in self.olds:
+            self._add(transaction, old, self._sent(old))
+
+    def _confirm(self, _: Any, transaction: Transaction) -> None:
+        changes = self._changes()
+        if not self.capture.is_autocommit():
+            for old, new in changes:
+                self._add(transaction, old, new)
+            return
+        found = list(changes)
+        if self._is_as_intended(found):
+            # What was prepared stands.
+            return
+        added = [self._add(transaction, old, new) for old, new in found]
+        if not any(added):
+            # Nothing was changed, which could not be told before.
+            transaction.abort()
+
+    def _changes(self) -> Iterator[tuple[rows.Row, rows.Row]]:
+        """The rows that were written, before and after."""
+        if self.returned is not None:
+            yield from self._returned_changes(self.returned)
+        elif self.is_sent:
+            for old in self.olds:
+                yield old, self._sent(old)
+        else:
+            for chunk in self.olds.chunks():
+                keys = [self.tracker.key_of(old) for old in chunk]
+                stored = rows.of_keys(self.tracker, keys, self.compiler.using)
+                for key, old in zip(keys, chunk, strict=True):
+                    yield old, stored.get(key) or self._sent(old)
+
+    def _returned_changes(
+        self, returned: returning.Returned
+    ) -> Iterator[tuple[rows.Row, rows.Row]]:
+        """Not the rows that somebody else was quicker with.
+
+        Those that the statement alone has matched have no known state before.
+        """
+        key_of = self.tracker.key_of
+        news = {key_of(new): new for new in returned}
+        for old in self.olds:
+            new = news.pop(key_of(old), None)
+            if new is not None:
+                yield old, new
+        unknown = (UNKNOWN,) * len(self.tracker.attnames)
+        for new in news.values():
+            yield unknown, new
+
+    def _is_as_intended(self, changes: Sequence[tuple[rows.Row, rows.Row]]) -> bool:
+        if len(changes) != len(self.olds):
+            return False
+        try:
+            return all(new == self._sent(old) for old, new in changes)
+        except Exception:
+            # Values that do not tell whether they are equal: arrays of numbers, for one.
+            return False
+
+    def _sent(self, old: rows.Row) -> rows.Row:
+        """A row with what the statement sends in it."""
         new = list(old)
-        for field, _, value in values:
+        for field, _, value in self.values:
             if hasattr(value, "resolve_expression"):
                 value = UNKNOWN
             elif hasattr(value, "prepare_database_save"):
                 value = value.prepare_database_save(field)
-            new[index[field.attname]] = value
-        for place in tracker.generated:
+            new[self.tracker.index[field.attname]] = value
+        for place in self.tracker.generated:
             new[place] = UNKNOWN
-        return new
+        return tuple(new)
 
-    def add(transaction: Transaction, old: Sequence[Any], new: Sequence[Any]) -> None:
-        transaction.change(
+    def _add(self, transaction: Transaction, old: rows.Row, new: rows.Row) -> bool:
+        """Adds the events of a row; tells whether there are any."""
+        tracker, alias = self.tracker, self.compiler.using
+        is_changed = transaction.change(
             tracker.schema,
             current_context(),
             "update",
-            object_id_of(tracker, old),
-            label_of_row(new, tracker, capture.connection),
-            tuple(old),
-            tuple(new),
+            object_id_of(tracker, old) or object_id_of(tracker, new),
+            label_of_row(new, tracker, self.capture.connection),
+            old,
+            new,
             alias,
         )
         if tracker.through:
             links.follow(transaction, tracker, old, new, alias=alias)
         rights.add_row_changes(transaction, tracker, old, new, alias=alias)
-
-    def intend(transaction: Transaction) -> None:
-        for old in olds:
-            add(transaction, old, meant(old))
-
-    def confirm(_: Any, transaction: Transaction) -> None:
-        if is_plain:
-            intend(transaction)
-            return
-        for chunk in olds.chunks():
-            stored = rows.of_keys(tracker, [tracker.key_of(old) for old in chunk], alias)
-            for old in chunk:
-                add(transaction, old, stored.get(tracker.key_of(old)) or meant(old))
-
-    def run() -> Any:
-        return statement.run(
-            capture,
-            execute,
-            intend=intend,
-            confirm=confirm,
-            intent_is_exact=is_plain,
-            # `QuerySet` gets the number of rows; deletions that set a field do not ask for it.
-            has_effect=bool if NO_RESULTS not in execute.args else lambda _: bool(olds),
-            doing=f"record an update of {tracker.label}",
-        )
-
-    with closing(olds):
-        if not is_plain and len(olds) > rows.KEPT and capture.is_autocommit():
-            # In autocommit what was stored would replace what was meant, all at once in memory.
-            with db_transaction.atomic(using=alias):
-                return run()
-        return run()
+        return is_changed
