@@ -38,16 +38,8 @@ impl Hook {
     ) -> PyResult<Decision> {
         let [changed, before, after, unavailable] =
             states.columns(shape).map(|column| column.map(|json| PyBytes::new(py, &json)));
-        let arguments = (
-            shape.action(),
-            object_id,
-            label,
-            database,
-            changed,
-            before,
-            after,
-            unavailable,
-        );
+        let arguments =
+            (shape.action(), object_id, label, database, changed, before, after, unavailable);
         let answer = self.callable.bind(py).call1(arguments)?;
         if let Ok(data) = answer.cast::<PyBytes>() {
             return Ok(Decision::Enrich(data.as_bytes().to_vec()));

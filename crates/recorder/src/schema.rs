@@ -124,9 +124,8 @@ impl Schema {
 impl Schema {
     /// Whether a value of the field stays what it is as long as it is the same object.
     pub(crate) fn is_immutable(&self, index: usize) -> bool {
-        let may_change = |field: &Field| {
-            matches!(field.kind, Kind::Json | Kind::Container | Kind::Any)
-        };
+        let may_change =
+            |field: &Field| matches!(field.kind, Kind::Json | Kind::Container | Kind::Any);
         self.fields.get(index).is_some_and(|field| !may_change(field))
     }
 

@@ -87,7 +87,8 @@ def model_rule(model: Model) -> Decision:
     if model._meta.app_label == "trailkeeper":
         return Decision(value=Level.NONE, why="the trail does not record itself")
     for pattern, level in entries():
-        if not is_field_pattern(pattern) and _admits(pattern, label, level):
+        # One about fields has a dot more than any label.
+        if _admits(pattern, label, level):
             return _by_policy(pattern, level)
     excluded, why = _admission(label)
     if excluded:
