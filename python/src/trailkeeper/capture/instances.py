@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "known_values", "remember", "uninstall"]
 
+#: Attribute of `instance._state`. Python keeps attributes without a `__dict__` until somebody asks
+#: for it: nobody does here.
 ATTRIBUTE: Final = "_trailkeeper_snapshot"
 
 #: Attribute of the query of an update by `Model.save()`: the instance, its key, and the fields with
@@ -38,8 +40,8 @@ UNKNOWN: Final = ...
 class Snapshot:
     """Values of an instance's attributes, as the database had them.
 
-    A plain tuple stands for the usual one: all values of the tracked fields in their order, read,
-    or written in autocommit.
+    A plain tuple stands for the usual one: a value for each of the tracked fields in their order,
+    read, or written in autocommit.
 
     Args:
         names: the attributes.
@@ -69,7 +71,11 @@ class Snapshot:
 
 def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
-    known: Snapshot | tuple[Any, ...] | None = instance._state.__dict__.get(ATTRIBUTE)
+    state: Any = instance._state
+    try:
+        known: Snapshot | tuple[Any, ...] = state._trailkeeper_snapshot
+    except AttributeError:
+        return None
     if type(known) is tuple:
         return known
     snapshot: Any = known
@@ -94,23 +100,25 @@ def remember(
         values: the values of its fields, those that can change in place frozen.
         scope: the transaction or savepoint they were written in; None in autocommit.
     """
-    state = instance._state.__dict__
+    state: Any = instance._state
     is_whole = tracker.is_single and instance._meta.concrete_model is tracker.model
     if scope is None and is_whole:
-        state[ATTRIBUTE] = values
+        state._trailkeeper_snapshot = values
         return
-    previous: Snapshot | tuple[Any, ...] | None = state.get(ATTRIBUTE)
+    previous: Snapshot | tuple[Any, ...] | None = getattr(state, ATTRIBUTE, None)
     if isinstance(previous, Snapshot) and previous.scope is scope:
         previous = previous.previous
     names: Sequence[str] = tracker.attnames
     kept: Sequence[Any] = values
     if not is_whole:
         # One table of several: keep what is known of the others.
-        older = state.get(ATTRIBUTE)
+        older: Any = getattr(state, ATTRIBUTE, None)
         merged = dict(zip(older.names, older.values, strict=False)) if older is not None else {}
         merged.update(zip(names, values, strict=True))
         names, kept = tuple(merged), tuple(merged.values())
-    state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
+    state._trailkeeper_snapshot = Snapshot(
+        names, kept, scope, previous if scope is not None else None
+    )
 
 
 _originals: dict[str, Any] = {}
@@ -126,8 +134,8 @@ def _plan(model: type[models.Model]) -> None:
         plans[model] = tracker.layout if tracker.is_single else Layout((), None, (), ())
 
 
-def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
-    """Notes the values of an instance that has deferred fields, or fields in several tables."""
+def _loaded_elsewhere(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
+    """Notes the values of an instance whose fields are not those of one table."""
     tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
     if tracker is None:
         return
@@ -135,7 +143,7 @@ def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequenc
         mutable = {tracker.attnames[place] for place in tracker.mutable}
         places = tuple(place for place, name in enumerate(names) if name in mutable)
         values = frozen(tuple(values), places)
-    instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
+    setattr(instance._state, ATTRIBUTE, Snapshot(names, values))
 
 
 def _failed(model: type[models.Model], error: BaseException) -> None:
@@ -188,9 +196,9 @@ def install() -> None:
     for name in ("from_db", *_WRAPPERS):
         _originals[name] = models.Model.__dict__[name]
     loader = Loader(
-        _originals["from_db"].__func__, plans, _plan, _loaded_partly, _failed, ATTRIBUTE
+        _originals["from_db"].__func__, plans, _plan, _loaded_elsewhere, _failed, ATTRIBUTE
     )
-    models.Model.from_db = classmethod(loader)  # type: ignore[assignment]
+    models.Model.from_db = classmethod(loader.load)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)
 
