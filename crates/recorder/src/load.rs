@@ -4,17 +4,41 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyException, PyKeyError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::limit::MAX_DEPTH;
 use crate::row::{Layout, frozen_value};
 use crate::value::is_unknown;
 
+/// What an instance was loaded with: a value for each field of its layout, `...` for those that were not loaded.
+///
+/// Not a tuple, for those count among the objects after so many of which Python looks for garbage: a long list of instances
+/// would pay for that more than for all else that is done here. No value refers to the instance, so no garbage is missed.
+#[pyclass(frozen, module = "trailkeeper._recorder")]
+pub(crate) struct Loaded {
+    values: Box<[Py<PyAny>]>,
+}
+
+#[pymethods]
+impl Loaded {
+    /// The values.
+    fn row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.values.iter().map(|value| value.bind_borrowed(py)))
+    }
+
+    /// A copy of the instance has them as a tuple.
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+        Ok((py.get_type::<PyTuple>(), PyTuple::new(py, [self.row(py)?])?))
+    }
+}
+
 /// Stands in the place of `Model.from_db`: its method `load`, as a class method.
 ///
-/// Reading is what applications do most, so that nothing but what it cannot do without happens here. The tuple of the values as
-/// the database gave them becomes an attribute of the instance's `_state`, by the name `attribute`; `...` stands for those that
-/// were not loaded. Where no value can change in place, it is the tuple that Django makes the instance of, and costs no copy.
+/// Reading is what applications do most, so that nothing but what it cannot do without happens here: the values as the database
+/// gave them become an attribute of the instance's `_state`, by the name `attribute`.
 #[pyclass(frozen, module = "trailkeeper._recorder")]
 pub(crate) struct Loader {
     original: Py<PyAny>,
@@ -59,16 +83,14 @@ impl Loader {
         model: Bound<'py, PyAny>,
         db: Bound<'py, PyAny>,
         field_names: Bound<'py, PyAny>,
-        mut values: Bound<'py, PyAny>,
+        values: Bound<'py, PyAny>,
         more: &Bound<'py, PyTuple>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = model.py();
         let original = self.original.bind(py);
-        let row = self.row(&model, &field_names, &values);
-        if let Ok(Row::Same(row)) = &row {
-            values = row.clone().into_any();
-        }
+        // Before anybody else has them: some can change in place.
+        let noted = self.noted(&model, &field_names, &values);
         let instance = if more.is_empty() && options.is_none() {
             original.call1((&model, db, &field_names, &values))?
         } else {
@@ -76,7 +98,7 @@ impl Loader {
             arguments.extend(more.iter());
             original.call(PyTuple::new(py, arguments)?, options)?
         };
-        match row.and_then(|row| self.note(row, &instance, &field_names, &values)) {
+        match noted.and_then(|noted| self.note(noted, &instance, &field_names, &values)) {
             // What is not noted is not known later: the application's read goes on.
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 self.failed.bind(py).call1((model, error.into_value(py)))?;
@@ -88,24 +110,20 @@ impl Loader {
 }
 
 /// What is to be noted of an instance.
-enum Row<'py> {
-    /// Nothing.
-    Untracked,
-    /// The values themselves.
-    Same(Bound<'py, PyTuple>),
-    /// Others: copies of what can change in place, and the places of what was not loaded.
-    Own(Bound<'py, PyTuple>),
+enum Noted {
+    Nothing,
+    Values(Loaded),
     /// What only Python can tell.
     Elsewhere,
 }
 
 impl Loader {
-    fn row<'py>(
+    fn noted(
         &self,
-        model: &Bound<'py, PyAny>,
-        names: &Bound<'py, PyAny>,
-        values: &Bound<'py, PyAny>,
-    ) -> PyResult<Row<'py>> {
+        model: &Bound<'_, PyAny>,
+        names: &Bound<'_, PyAny>,
+        values: &Bound<'_, PyAny>,
+    ) -> PyResult<Noted> {
         let py = model.py();
         let plans = self.plans.bind(py);
         let plan = match plans.get_item(model)? {
@@ -116,58 +134,55 @@ impl Loader {
             }
         };
         if plan.is_none() {
-            return Ok(Row::Untracked);
+            return Ok(Noted::Nothing);
         }
         let plan = plan.cast::<Layout>()?;
         let layout = plan.get();
         if layout.len() == 0 {
-            return Ok(Row::Elsewhere);
+            return Ok(Noted::Elsewhere);
         }
         let is_whole = values.len()? == layout.len() && names.len()? == layout.len();
-        if is_whole && layout.mutable().is_empty() {
-            return Ok(Row::Same(as_tuple(values)?));
-        }
-        let row = if is_whole {
-            match values.cast::<PyList>() {
-                Ok(list) => list.get_slice(0, list.len()),
-                Err(_) => as_tuple(values)?.to_list(),
-            }
+        let mut row = if is_whole {
+            owned(values)?
         } else {
             match self.spread(plan, names, values)? {
                 Some(row) => row,
-                None => return Ok(Row::Elsewhere),
+                None => return Ok(Noted::Elsewhere),
             }
         };
         for place in layout.mutable() {
-            let value = row.get_item(*place)?;
-            if is_unknown(&value) || is_scalar(&value) {
+            let Some(value) = row.get_mut(*place) else { continue };
+            let bound = value.bind(py);
+            if is_unknown(bound) || is_scalar(bound) {
                 continue;
             }
-            let own = match copied(&value, 0)? {
+            *value = match copied(bound, 0)? {
                 Some(copy) => copy,
-                None => frozen_value(value)?,
-            };
-            row.set_item(*place, own)?;
+                None => frozen_value(bound.clone())?,
+            }
+            .unbind();
         }
-        Ok(Row::Own(row.to_tuple()))
+        Ok(Noted::Values(Loaded { values: row.into_boxed_slice() }))
     }
 
     /// A whole row with the values that were loaded; None if one of them has no place in it.
-    fn spread<'py>(
+    fn spread(
         &self,
-        layout: &Bound<'py, Layout>,
-        names: &Bound<'py, PyAny>,
-        values: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        layout: &Bound<'_, Layout>,
+        names: &Bound<'_, PyAny>,
+        values: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Vec<Py<PyAny>>>> {
         let py = layout.py();
         let Some(chosen) = self.chosen(layout, names)? else { return Ok(None) };
-        if chosen.places.len() != values.len()? {
+        let values = owned(values)?;
+        if chosen.places.len() != values.len() {
             return Ok(None);
         }
-        let unknown = py.Ellipsis().into_bound(py);
-        let row = PyList::new(py, std::iter::repeat_n(unknown, layout.get().len()))?;
-        for (place, value) in chosen.places.iter().zip(values.try_iter()?) {
-            row.set_item(*place, value?)?;
+        let mut row: Vec<_> = (0..layout.get().len()).map(|_| py.Ellipsis()).collect();
+        for (place, value) in chosen.places.iter().zip(values) {
+            if let Some(unknown) = row.get_mut(*place) {
+                *unknown = value;
+            }
         }
         Ok(Some(row))
     }
@@ -206,19 +221,19 @@ impl Loader {
 
     fn note(
         &self,
-        row: Row<'_>,
+        noted: Noted,
         instance: &Bound<'_, PyAny>,
         names: &Bound<'_, PyAny>,
         values: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = instance.py();
-        match row {
-            Row::Untracked => Ok(()),
+        match noted {
+            Noted::Nothing => Ok(()),
             // Not by its `__dict__`, which Python need not make otherwise.
-            Row::Same(row) | Row::Own(row) => {
-                instance.getattr(pyo3::intern!(py, "_state"))?.setattr(self.attribute.bind(py), row)
-            }
-            Row::Elsewhere => {
+            Noted::Values(loaded) => instance
+                .getattr(pyo3::intern!(py, "_state"))?
+                .setattr(self.attribute.bind(py), Bound::new(py, loaded)?),
+            Noted::Elsewhere => {
                 self.elsewhere.bind(py).call1((instance, names, values))?;
                 Ok(())
             }
@@ -226,15 +241,15 @@ impl Loader {
     }
 }
 
-/// The values as a tuple, which a tuple is already.
-fn as_tuple<'py>(values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+/// The values, one by one.
+fn owned(values: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
     if let Ok(list) = values.cast::<PyList>() {
-        return Ok(list.to_tuple());
+        return Ok(list.iter().map(Bound::unbind).collect());
     }
-    match values.cast_exact::<PyTuple>() {
-        Ok(tuple) => Ok(tuple.clone()),
-        Err(_) => PyTuple::new(values.py(), values.try_iter()?.collect::<PyResult<Vec<_>>>()?),
+    if let Ok(tuple) = values.cast::<PyTuple>() {
+        return Ok(tuple.iter().map(Bound::unbind).collect());
     }
+    values.try_iter()?.map(|value| Ok(value?.unbind())).collect()
 }
 
 /// A copy of a value of JSON that shares nothing that can change in place; None for anything else.

@@ -33,6 +33,10 @@ class Layout:
     ) -> tuple[tuple[Any, ...], tuple[Any, ...], bool]: ...
 
 @final
+class Loaded:
+    def row(self) -> tuple[Any, ...]: ...
+
+@final
 class Loader:
     def __new__(
         cls,

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.models.base import ModelState
 
-from trailkeeper._recorder import Layout, Loader, frozen
+from trailkeeper._recorder import Layout, Loaded, Loader, frozen
 from trailkeeper.capture.registry import plans, tracker_of
 from trailkeeper.failure import is_news, logger
 
@@ -41,7 +42,7 @@ class Snapshot:
     """Values of an instance's attributes, as the database had them.
 
     A plain tuple stands for the usual one: a value for each of the tracked fields in their order,
-    read, or written in autocommit.
+    written in autocommit. What was read of one table stands as `Loaded`.
 
     Args:
         names: the attributes.
@@ -57,7 +58,7 @@ class Snapshot:
         names: Sequence[str],
         values: Sequence[Any],
         scope: Scope | None = None,
-        previous: Snapshot | tuple[Any, ...] | None = None,
+        previous: Known | None = None,
     ) -> None:
         self.names = names
         self.values = values
@@ -69,18 +70,23 @@ class Snapshot:
         return Snapshot, ((), ()) if self.scope else (tuple(self.names), tuple(self.values))
 
 
+#: What stands on an instance's state.
+Known = Snapshot | Loaded | tuple[Any, ...]
+
+
 def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
     state: Any = instance._state
     try:
-        known: Snapshot | tuple[Any, ...] = state._trailkeeper_snapshot
+        snapshot: Any = state._trailkeeper_snapshot
     except AttributeError:
         return None
-    if type(known) is tuple:
-        return known
-    snapshot: Any = known
+    if type(snapshot) is tuple:
+        return snapshot
     while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
         snapshot = snapshot.previous
+    if type(snapshot) is Loaded:
+        return snapshot.row()
     if snapshot is None or type(snapshot) is tuple:
         return snapshot
     if snapshot.names is tracker.attnames:
@@ -105,7 +111,7 @@ def remember(
     if scope is None and is_whole:
         state._trailkeeper_snapshot = values
         return
-    previous: Snapshot | tuple[Any, ...] | None = getattr(state, ATTRIBUTE, None)
+    previous: Known | None = getattr(state, ATTRIBUTE, None)
     if isinstance(previous, Snapshot) and previous.scope is scope:
         previous = previous.previous
     names: Sequence[str] = tracker.attnames
@@ -201,6 +207,20 @@ def install() -> None:
     models.Model.from_db = classmethod(loader.load)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)
+    _make_room()
+
+
+def _make_room() -> None:
+    """Lets the state of every instance have the snapshot without a `__dict__` of its own.
+
+    Python gives the instances of a class a common table of attributes, which those that come first
+    decide about: the first of a process may never be saved.
+    """
+    state: Any = ModelState()
+    state.adding, state.db = True, None
+    setattr(state, ATTRIBUTE, ())
+    # Django keeps loaded relations here, and makes it when it is asked for.
+    state.fields_cache  # noqa: B018
 
 
 def uninstall() -> None:
