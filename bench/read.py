@@ -55,11 +55,11 @@ def _measured(worker: Worker, read: str, scale: Scale) -> Measured:
 
 def _explanation() -> str:
     lines = [
-        "With Trailkeeper installed, and with its capture taken away, by turns in one process; from",
-        "SQLite in memory, in microseconds of CPU for each object: the median of the rounds and",
-        "their quartiles. *Extra* is the median of the differences round by round, as a part of the",
-        "time without; *undisturbed* the same between the quickest rounds of both. The peers do",
-        "nothing when an object is loaded.",
+        "With Trailkeeper installed, and with its capture taken away, by turns in one process;",
+        "from SQLite in memory, in microseconds of CPU for each object: the median of the rounds",
+        "and their quartiles. *Extra* is the median of the differences round by round, as a part",
+        "of the time without; *undisturbed* the same between the quickest rounds of both. The",
+        "peers do nothing when an object is loaded.",
     ]
     return "\n".join(lines) + "\n"
 
