@@ -87,6 +87,10 @@ test-rust: .venv/installed-requirements ## Rust tests, and the examples in the d
 test-python: setup ## Python tests on SQLite, PostgreSQL and MariaDB, Django 5.2 and 6; ARGS='-k name'
 	@scripts/test_python.sh $(ARGS)
 
+.PHONY: test-matrix
+test-matrix: setup ## Python tests on every Python and Django; MATRIX='3.13-6.1-mariadb', ARGS='-k name'
+	@scripts/test_matrix.sh $(ARGS)
+
 .PHONY: bench
 bench: setup ## Measure beside the peers
 	@.venv/bin/python bench/run.py $(ARGS)
@@ -105,5 +109,5 @@ check: lint check-layers deny docs ## All that CI checks besides the tests
 .PHONY: clean
 clean: ## Remove what was built, the environments included
 	@cargo clean --quiet
-	@rm -rf .venv .venv-django6 python/src/trailkeeper/_recorder*.so
+	@rm -rf .venv .venv-django6 .venv-matrix python/src/trailkeeper/_recorder*.so
 	@rm -rf .mypy_cache .ruff_cache python/.mypy_cache python/.pytest_cache

@@ -7,13 +7,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/say.sh
 
-root=$PWD
 venv=.venv-django6
 
 step "$venv: install the wheels"
 scripts/make_venv.sh "$venv" 3.12 --requirement requirements/django6.txt
-rm -f .venv/wheels/trailkeeper-*.whl
-(cd python && "$root/.venv/bin/maturin" build --quiet --locked --profile dev \
-    --interpreter "$root/.venv/bin/python" --auditwheel skip --out "$root/.venv/wheels")
+scripts/pack_app.sh
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --no-index --no-deps --force-reinstall .venv/wheels/*.whl

@@ -13,36 +13,64 @@ root=$PWD
 # Runs pytest in a folder of the repository: environment, folder, arguments.
 run_pytest() (cd "$2" && "$root/$1/bin/python" -m pytest "${@:3}")
 
-step "app on SQLite, Django 5.2"
+# The app on servers, which work on one core while the tests wait on the other.
+on_servers() {
+    step "app on PostgreSQL, Django 5.2"
+    (cd python && "$root/scripts/postgres.sh" "$root/.venv/bin/python" -m pytest "$@")
+
+    step "app on MariaDB, Django 5.2"
+    if scripts/install_mysqlclient.sh .venv; then
+        (cd python && "$root/scripts/mariadb.sh" "$root/.venv/bin/python" -m pytest "$@")
+    else
+        loud "NOT TESTED on MariaDB: its driver for Python could not be compiled." \
+            "It needs the headers of Python and MariaDB: on Debian, libmariadb-dev and pkg-config"
+        ((${TRAILKEEPER_REQUIRE_MARIADB:-0} == 0)) || exit 1
+    fi
+
+    scripts/postgres.sh scripts/django_suite.sh
+}
+
+without_servers() {
+    step "app on SQLite, Django 5.2"
+    run_pytest .venv python "$@"
+
+    scripts/django_suite.sh
+
+    step "example: invoicing"
+    run_pytest .venv examples/invoicing
+
+    step "scripts"
+    run_pytest .venv scripts
+
+    if scripts/find_python.sh 3.12 >/dev/null; then
+        scripts/make_django6.sh
+        step "app on SQLite, Django 6"
+        run_pytest .venv-django6 python "$@"
+    else
+        loud "NOT TESTED on Django 6: it needs Python 3.12 or newer, and none was found."
+    fi
+}
+
 # What a developer has set for a project of theirs is not for the tests.
 unset TRAILKEEPER_TEST_DATABASE_URL TRAILKEEPER_URL
-run_pytest .venv python "$@"
 
-step "app on PostgreSQL, Django 5.2"
-(cd python && "$root/scripts/postgres.sh" "$root/.venv/bin/python" -m pytest "$@")
+# shellcheck disable=SC2329 # called by the trap
+stop_servers() {
+    kill -- "-$servers" 2>/dev/null && wait "$servers" || true
+    rm -f "$log"
+}
 
-step "app on MariaDB, Django 5.2"
-if scripts/install_mysqlclient.sh .venv; then
-    (cd python && "$root/scripts/mariadb.sh" "$root/.venv/bin/python" -m pytest "$@")
-else
-    loud "NOT TESTED on MariaDB: its driver for Python could not be compiled." \
-        "It needs the headers of Python and MariaDB: on Debian, libmariadb-dev and pkg-config"
-    ((${TRAILKEEPER_REQUIRE_MARIADB:-0} == 0)) || exit 1
-fi
+log=$(mktemp)
+# A process group of its own, to be ended as a whole.
+set -m
+(on_servers "$@") >"$log" 2>&1 &
+servers=$!
+set +m
+trap stop_servers EXIT
 
-scripts/django_suite.sh
-scripts/postgres.sh scripts/django_suite.sh
-
-step "example: invoicing"
-run_pytest .venv examples/invoicing
-
-step "scripts"
-run_pytest .venv scripts
-
-if scripts/find_python.sh 3.12 >/dev/null; then
-    scripts/make_django6.sh
-    step "app on SQLite, Django 6"
-    run_pytest .venv-django6 python "$@"
-else
-    loud "NOT TESTED on Django 6: it needs Python 3.12 or newer, and none was found."
-fi
+echo "==> the tests on PostgreSQL and MariaDB run meanwhile, and are shown behind those on SQLite"
+without_servers "$@"
+status=0
+wait "$servers" || status=$?
+cat "$log"
+((status == 0)) || die "the tests on PostgreSQL and MariaDB have failed"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 BASE_DIR = Path(tempfile.mkdtemp(prefix="trailkeeper-tests-"))
 SECRET_KEY = "only for tests, and as long as signed tokens want it"
+SALT_KEY = "for fields that are stored encrypted"
 USE_TZ = True
 TIME_ZONE = "Europe/Paris"
 ROOT_URLCONF = "tests.urls"
@@ -26,7 +27,11 @@ INSTALLED_APPS = [
     "trailkeeper",
     "tests.shop",
     "tests.shapes",
+    "tests.ledger",
+    "tests.library",
 ]
+if os.environ.get("TRAILKEEPER_TEST_DATABASE_URL", "").startswith("postgres"):
+    INSTALLED_APPS.append("django.contrib.postgres")
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

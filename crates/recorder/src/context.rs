@@ -1,7 +1,9 @@
 //! Items that many events share: who, where, and on whose behalf.
 
+use std::sync::OnceLock;
+
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use trailkeeper_event::{Column, ColumnType, Record, RecordBuilder};
 
 use crate::error::{RecorderError, SpoolCorruptError};
@@ -11,6 +13,10 @@ use crate::value::lossy_text;
 #[pyclass(frozen, module = "trailkeeper._recorder")]
 pub(crate) struct Context {
     pub(crate) items: RecordBuilder,
+    /// The columns of the items.
+    columns: Vec<Column>,
+    /// The items for the rows that name their tenant themselves.
+    without_tenant: OnceLock<RecordBuilder>,
 }
 
 #[pymethods]
@@ -20,7 +26,53 @@ impl Context {
     fn new(items: &Bound<'_, PyDict>) -> PyResult<Self> {
         let mut builder = RecordBuilder::new();
         write_items(&mut builder, items)?;
-        Ok(Self { items: builder })
+        let columns = match Record::parse(builder.as_bytes()) {
+            Ok(record) => {
+                Column::ALL.iter().copied().filter(|each| record.bytes(*each).is_some()).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        Ok(Self { items: builder, columns, without_tenant: OnceLock::new() })
+    }
+}
+
+impl Context {
+    /// The items but the tenant.
+    pub(crate) fn without_tenant(&self) -> &RecordBuilder {
+        self.without_tenant.get_or_init(|| self.without(|column| column == Column::Tenant))
+    }
+
+    /// Adds the items to those of an event, except what the event says itself in `items`.
+    pub(crate) fn extend(
+        &self,
+        builder: &mut RecordBuilder,
+        items: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let mut said = Vec::new();
+        for (name, _) in items.iter().filter(|(_, value)| !value.is_none()) {
+            let column = Column::from_name(name.cast::<PyString>()?.to_str()?);
+            said.extend(column.filter(|column| self.columns.contains(column)));
+        }
+        if said.is_empty() {
+            builder.extend(&self.items);
+        } else {
+            builder.extend(&self.without(|column| said.contains(&column)));
+        }
+        Ok(())
+    }
+
+    /// The items but those of the columns that `is_left_out` names.
+    pub(crate) fn without(&self, is_left_out: impl Fn(Column) -> bool) -> RecordBuilder {
+        let mut builder = RecordBuilder::new();
+        // They were encoded here: they can be read.
+        if let Ok(record) = Record::parse(self.items.as_bytes()) {
+            for &column in Column::ALL {
+                if let Some(value) = record.bytes(column).filter(|_| !is_left_out(column)) {
+                    builder.item(column, value);
+                }
+            }
+        }
+        builder
     }
 }
 
@@ -39,7 +91,7 @@ pub(crate) fn write_items(builder: &mut RecordBuilder, items: &Bound<'_, PyDict>
                 builder.int(column, value.extract()?);
             }
             ColumnType::Text | ColumnType::Bytes => {
-                let text = value.cast::<pyo3::types::PyString>()?;
+                let text = value.cast::<PyString>()?;
                 builder.text(column, &lossy_text(text).0);
             }
         }

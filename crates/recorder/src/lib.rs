@@ -20,6 +20,8 @@
 mod context;
 mod encoder;
 mod error;
+mod hook;
+mod level;
 mod limit;
 mod load;
 mod mask;
@@ -45,6 +47,7 @@ fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<schema::Schema>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
+    module.add_function(wrap_pyfunction!(hook::canonical, module)?)?;
     module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
     module.add_function(wrap_pyfunction!(sql::control_of, module)?)?;
     module.add_function(wrap_pyfunction!(sql::examine, module)?)?;

@@ -44,6 +44,11 @@ impl Recorder {
         Ok(self.spool.elect_consumer().map_err(to_py)?.is_none())
     }
 
+    /// Writes the outcomes of transactions that could not be written when they were known.
+    fn write_owed(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.lock().write_owed()).map_err(to_py)
+    }
+
     /// Makes what this process has appended survive a power cut.
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.lock().sync()).map_err(to_py)

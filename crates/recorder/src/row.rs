@@ -118,7 +118,8 @@ impl Layout {
     }
 }
 
-/// A row in which the values at `places`, which can change in place, stand encoded; `...` for one that cannot be encoded exactly.
+/// A row in which the values at `places`, which can change in place, stand encoded, files by their names; `...` for one that
+/// cannot be encoded exactly.
 #[pyfunction]
 pub(crate) fn frozen<'py>(
     values: &Bound<'py, PyTuple>,
@@ -143,8 +144,21 @@ fn freeze<'py>(py: Python<'py>, row: &mut [Bound<'py, PyAny>], places: &[usize])
 /// A value encoded, so that it stays what it is; `...` if it cannot be encoded exactly.
 pub(crate) fn frozen_value(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let py = value.py();
-    if value.is_none() || is_unknown(&value) || value.is_instance_of::<PyBytes>() {
+    if value.is_none()
+        || is_unknown(&value)
+        || value.is_instance_of::<PyBytes>()
+        || value.is_exact_instance_of::<PyString>()
+    {
         return Ok(value);
+    }
+    if value.is_instance(file_class(py)?)? {
+        // Its name is what is stored, and another one when the next file is saved.
+        let name = value.getattr(pyo3::intern!(py, "name"))?;
+        return Ok(if name.is_truthy()? {
+            name.str()?.into_any()
+        } else {
+            PyString::new(py, "").into_any()
+        });
     }
     let mut json = Vec::new();
     match write_value(&mut json, &value) {
@@ -153,6 +167,15 @@ pub(crate) fn frozen_value(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>
         // Named in `unavailable`: the value is lost, and neither the event nor the statement.
         Ok(Fidelity::Inexact) | Err(_) => Ok(py.Ellipsis().into_bound(py).into_any()),
     }
+}
+
+/// The class of the values of file fields.
+fn file_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || -> PyResult<_> {
+        Ok(py.import("django.db.models.fields.files")?.getattr("FieldFile")?.unbind())
+    })?;
+    Ok(class.bind(py))
 }
 
 /// Whether the database is to compute `value`. The usual types are asked first, for that is quick.

@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use trailkeeper_event::{compare_utf16, write_json_string};
 
+use crate::hook::Hook;
+use crate::level::Level;
 use crate::mask::mask;
 use crate::state::{Shape, States};
 use crate::value::{
@@ -24,6 +26,8 @@ enum Kind {
     Date,
     Uuid,
     Json,
+    /// Holds values of another field, and may change in place: normalised also where it stands encoded.
+    Container,
     Any,
 }
 
@@ -39,6 +43,7 @@ impl Kind {
             "date" => Self::Date,
             "uuid" => Self::Uuid,
             "json" => Self::Json,
+            "container" => Self::Container,
             "any" => Self::Any,
             _ => return Err(PyValueError::new_err(format!("no field kind is called {name}"))),
         })
@@ -57,45 +62,58 @@ struct Field {
 
 /// The fields of a model in the order of their values.
 ///
-/// `fields` is a list of `(name, kind, decimal places or None, masked, normalise)`; `normalise(value)` gives the value as the
-/// database would give it back. `mask_key` keys the hashes that stand for masked values.
+/// `fields` is a list of `(name, kind, decimal places or None, masked, level, normalise)`; `normalise(value)` gives the value as
+/// the database would give it back. `mask_key` keys the hashes that stand for masked values.
+///
+/// `records_unchanged` tells whether an update that changed nothing is an event too; `tenant` is the place of the field that
+/// names the tenant of a row; `hook` is asked about each change: see `Hook`.
 #[pyclass(frozen, module = "trailkeeper._recorder")]
 pub(crate) struct Schema {
     pub(crate) model: String,
     fields: Vec<Field>,
-    /// The places of the fields in the order of their names, as canonical JSON asks.
-    order: Vec<usize>,
+    /// The places of the fields in the order of their names, as canonical JSON asks, with what is recorded of each.
+    order: Vec<(usize, Level)>,
     mask_key: Vec<u8>,
     max_value_len: usize,
+    pub(crate) records_unchanged: bool,
+    pub(crate) tenant: Option<usize>,
+    pub(crate) hook: Option<Hook>,
 }
 
-type FieldSpec = (String, String, Option<usize>, bool, Py<PyAny>);
+type FieldSpec = (String, String, Option<usize>, bool, String, Py<PyAny>);
 
 #[pymethods]
 impl Schema {
     #[new]
+    #[pyo3(signature = (model, fields, mask_key, max_value_len, *, records_unchanged=false, tenant=None, hook=None))]
     fn new(
         model: String,
         fields: Vec<FieldSpec>,
         mask_key: Vec<u8>,
         max_value_len: usize,
+        records_unchanged: bool,
+        tenant: Option<usize>,
+        hook: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let mut levels = Vec::new();
         let fields = fields
             .into_iter()
-            .map(|(name, kind, decimal_places, is_masked, normalise)| {
+            .map(|(name, kind, decimal_places, is_masked, level, normalise)| {
                 let mut key = Vec::new();
                 write_json_string(&mut key, &name);
                 key.push(b':');
                 let kind = Kind::parse(&kind)?;
+                levels.push(Level::parse(&level)?);
                 Ok(Field { name, key, kind, decimal_places, is_masked, normalise })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let mut order: Vec<_> = (0..fields.len()).collect();
-        order.sort_by(|left, right| compare_utf16(&fields[*left].name, &fields[*right].name));
-        Ok(Self { model, fields, order, mask_key, max_value_len })
+        let mut order: Vec<_> = levels.into_iter().enumerate().collect();
+        order.sort_by(|left, right| compare_utf16(&fields[left.0].name, &fields[right.0].name));
+        let hook = hook.map(Hook::new);
+        Ok(Self { model, fields, order, mask_key, max_value_len, records_unchanged, tenant, hook })
     }
 
-    /// Encodes the state that `values` hold: the known fields as a canonical JSON object.
+    /// Encodes the state that `values` hold: the known fields whose values are recorded, as a canonical JSON object.
     fn encode<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyBytes>> {
         let mut states = States::default();
         states.encode(self, Shape::Create, None, Some(values))?;
@@ -106,11 +124,13 @@ impl Schema {
 impl Schema {
     /// Whether a value of the field stays what it is as long as it is the same object.
     pub(crate) fn is_immutable(&self, index: usize) -> bool {
-        self.fields.get(index).is_some_and(|field| !matches!(field.kind, Kind::Json | Kind::Any))
+        let may_change =
+            |field: &Field| matches!(field.kind, Kind::Json | Kind::Container | Kind::Any);
+        self.fields.get(index).is_some_and(|field| !may_change(field))
     }
 
-    /// The places of the fields in the order of their names.
-    pub(crate) fn order(&self) -> &[usize] {
+    /// The places of the fields in the order of their names, with what is recorded of each.
+    pub(crate) fn order(&self) -> &[(usize, Level)] {
         &self.order
     }
 
@@ -207,7 +227,7 @@ impl Field {
                 }
                 return write_value(out, value);
             }
-            Kind::Any => {}
+            Kind::Container | Kind::Any => {}
         }
         let stored = self.normalise.bind(py).call1((value,))?;
         write_value(out, &stored)

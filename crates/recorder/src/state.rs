@@ -4,8 +4,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use trailkeeper_event::{Column, RecordBuilder};
 
+use crate::level::Level;
 use crate::schema::Schema;
-use crate::value::Fidelity;
+use crate::value::{Fidelity, is_unknown};
 
 /// Which states an event has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,10 @@ pub(crate) struct States {
     unavailable: Vec<u8>,
     /// The old value of a field that may have changed.
     old: Vec<u8>,
+    /// Its new value, where that is compared and not recorded.
+    new: Vec<u8>,
+    /// Whether something is in `unavailable` that the level of its field would have recorded.
+    lacks_value: bool,
 }
 
 impl States {
@@ -63,18 +68,27 @@ impl States {
         {
             buffer.clear();
         }
-        for &index in schema.order() {
+        self.lacks_value = false;
+        for &(index, level) in schema.order() {
+            if level == Level::None || (level == Level::Metadata && shape != Shape::Update) {
+                push_name(&mut self.unavailable, schema, index);
+                continue;
+            }
             let old = before.map(|values| values.get_borrowed_item(index)).transpose()?;
             let new = after.map(|values| values.get_borrowed_item(index)).transpose()?;
             let is_known = match shape {
                 Shape::Create => push_field(&mut self.after, schema, index, new.as_deref())?,
                 Shape::Delete => push_field(&mut self.before, schema, index, old.as_deref())?,
+                Shape::Update if level == Level::Metadata => {
+                    self.compare(schema, index, old.as_deref(), new.as_deref())?
+                }
                 Shape::Update => {
-                    self.encode_update(schema, index, old.as_deref(), new.as_deref())?
+                    self.encode_update(schema, index, level, old.as_deref(), new.as_deref())?
                 }
             };
             if !is_known {
                 push_name(&mut self.unavailable, schema, index);
+                self.lacks_value = true;
             }
         }
         Ok(())
@@ -85,40 +99,92 @@ impl States {
         &mut self,
         schema: &Schema,
         index: usize,
+        level: Level,
         old: Option<&Bound<'_, PyAny>>,
         new: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         if new.is_some_and(is_unwritten) {
             return Ok(true);
         }
-        let start = self.after.len() + 1;
+        let end = self.after.len();
+        let start = end + 1;
         let is_known = push_field(&mut self.after, schema, index, new)?;
         let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
-        if is_known && old.is(new) && schema.is_immutable(index) {
-            return Ok(true);
+        let is_same = is_known && old.is(new) && schema.is_immutable(index);
+        if !is_same {
+            self.old.clear();
+            if !push_field(&mut self.old, schema, index, Some(old))? || !is_known {
+                return Ok(false);
+            }
+            // Behind a bracket or a comma both have the field's name and value.
+            let member = self.old.get(1..).unwrap_or_default();
+            if self.after.get(start..) != Some(member) {
+                push_name(&mut self.changed, schema, index);
+                self.before.push(if self.before.is_empty() { b'{' } else { b',' });
+                self.before.extend_from_slice(member);
+                return Ok(true);
+            }
         }
-        self.old.clear();
-        if !push_field(&mut self.old, schema, index, Some(old))? || !is_known {
-            return Ok(false);
-        }
-        // Behind a bracket or a comma both have the field's name and value.
-        let member = self.old.get(1..).unwrap_or_default();
-        if self.after.get(start..) != Some(member) {
-            push_name(&mut self.changed, schema, index);
-            self.before.push(if self.before.is_empty() { b'{' } else { b',' });
-            self.before.extend_from_slice(member);
+        if level == Level::Changed {
+            self.after.truncate(end);
         }
         Ok(true)
     }
 
-    /// Whether all is known and nothing differs.
+    /// Tells whether one field of an update changed, without its values; gives false if that is not known.
+    fn compare(
+        &mut self,
+        schema: &Schema,
+        index: usize,
+        old: Option<&Bound<'_, PyAny>>,
+        new: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        if new.is_some_and(is_unwritten) {
+            return Ok(true);
+        }
+        let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
+        if old.is(new) && schema.is_immutable(index) && !is_unknown(new) {
+            return Ok(true);
+        }
+        self.old.clear();
+        self.new.clear();
+        if !push_field(&mut self.old, schema, index, Some(old))?
+            || !push_field(&mut self.new, schema, index, Some(new))?
+        {
+            return Ok(false);
+        }
+        if self.old != self.new {
+            push_name(&mut self.changed, schema, index);
+            push_name(&mut self.unavailable, schema, index);
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing differs, of all that is looked at, and all of that is known.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.changed.is_empty() && self.unavailable.is_empty()
+        self.changed.is_empty() && !self.lacks_value
+    }
+
+    /// The columns `changed`, `before`, `after` and `unavailable`, as `write` adds them.
+    pub(crate) fn columns(&self, shape: Shape) -> [Option<Vec<u8>>; 4] {
+        let object = |object: &Vec<u8>| {
+            let mut object = object.clone();
+            close_object(&mut object);
+            object
+        };
+        let array =
+            |names: &Vec<u8>| (!names.is_empty()).then(|| [names.as_slice(), b"]"].concat());
+        [
+            array(&self.changed),
+            (shape != Shape::Create).then(|| object(&self.before)),
+            (shape != Shape::Delete).then(|| object(&self.after)),
+            array(&self.unavailable),
+        ]
     }
 
     /// How many bytes the encoded values take.
     pub(crate) fn byte_len(&self) -> usize {
-        self.before.len() + self.after.len() + self.old.len()
+        self.before.len() + self.after.len() + self.old.len() + self.new.len()
     }
 
     /// The state after the change.
@@ -149,7 +215,7 @@ impl States {
 }
 
 /// Whether `value` is `NotImplemented`, which stands for what a statement leaves as it is.
-fn is_unwritten(value: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_unwritten(value: &Bound<'_, PyAny>) -> bool {
     value.is(value.py().NotImplemented())
 }
 

@@ -3,17 +3,18 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
-use trailkeeper_event::{Clock, Column, SystemClock};
+use trailkeeper_event::{Clock, Column, RecordBuilder, SystemClock};
 use trailkeeper_spool::{RecordBuffer, TransactionId};
 
 use crate::context::{Context, parse, write_items};
 use crate::encoder::Encoder;
 use crate::error::to_py;
+use crate::hook::Decision;
 use crate::limit::SPILL_BYTES;
 use crate::recorder::Recorder;
 use crate::schema::Schema;
-use crate::state::Shape;
-use crate::value::{Fidelity, lossy_text, write_value};
+use crate::state::{Shape, States, is_unwritten};
+use crate::value::{Fidelity, is_unknown, lossy_text, write_value};
 
 /// Collects encoded events; nothing is written before `prepare` or `complete`, unless it grows large.
 ///
@@ -44,7 +45,8 @@ impl Transaction {
     /// Adds the change of one object.
     ///
     /// `action` is `create`, `update` or `delete`; `before` and `after` are tuples in the order of the schema's fields, or
-    /// None. Gives False, and adds nothing, for an update that changed nothing.
+    /// None. Gives False for an update that changed nothing, and adds nothing then, and for a change that the schema's hook has
+    /// vetoed, of which an event tells no more than that there was one.
     #[pyo3(signature = (schema, context, action, object_id, label, before, after, database))]
     #[allow(
         clippy::too_many_arguments,
@@ -91,7 +93,7 @@ impl Transaction {
     ) -> PyResult<()> {
         Encoder::with(|encoder| {
             let builder = &mut encoder.builder;
-            builder.extend(&context.items);
+            context.extend(builder, items)?;
             write_items(builder, items)?;
             if !items.contains(Column::OccurredAt.name())? {
                 builder.int(Column::OccurredAt, SystemClock.now().0);
@@ -153,13 +155,46 @@ impl Transaction {
         self.recorder.get().with_writer(|writer| writer.truncate(id, position))
     }
 
+    /// Gives a reason to what changed from position `first` on and has none, as far as it is still held here.
+    fn explain(&mut self, first: usize, reason: &str) -> PyResult<()> {
+        let first = first.saturating_sub(self.spilled);
+        let mut explained = RecordBuffer::new();
+        for (index, bytes) in self.records.iter().enumerate() {
+            let record = parse(bytes)?;
+            let is_meant = index >= first
+                && matches!(record.text(Column::Kind), Some("change" | "auth"))
+                && record.bytes(Column::Reason).is_none();
+            if !is_meant {
+                explained.push(bytes).map_err(to_py)?;
+                continue;
+            }
+            Encoder::with(|encoder| {
+                for &column in Column::ALL {
+                    if let Some(value) = record.bytes(column) {
+                        encoder.builder.item(column, value);
+                    }
+                }
+                encoder.builder.text(Column::Reason, reason);
+                explained.push(encoder.builder.as_bytes()).map_err(to_py)
+            })?;
+        }
+        self.records = explained;
+        Ok(())
+    }
+
     /// Writes all events as prepared, just before the database is told to commit.
     ///
     /// `note` says how to find out what became of the transaction.
+    ///
+    /// If that fails the transaction is dropped, what was written of it before included.
     fn prepare(&mut self, note: &[u8]) -> PyResult<()> {
-        self.write_prepared(Some(note))?;
-        self.is_prepared = true;
-        Ok(())
+        let written = self.write_prepared(Some(note));
+        self.is_prepared = written.is_ok();
+        if written.is_err() {
+            // The mark is kept by the writer until it fits.
+            let _ = self.abort();
+        }
+        written
     }
 
     /// Marks the prepared transaction as committed, with the events added since in place of the prepared ones.
@@ -252,16 +287,85 @@ struct Change<'a, 'py> {
     database: &'a str,
 }
 
+impl Change<'_, '_> {
+    /// What the schema's hook says of it.
+    fn decision(&self, label: Option<&str>, states: &States) -> PyResult<Decision> {
+        let Some(hook) = &self.schema.hook else { return Ok(Decision::Record) };
+        let Some(values) = self.after.or(self.before) else { return Ok(Decision::Record) };
+        hook.ask(values.py(), (self.shape, self.object_id, label, self.database), states)
+    }
+
+    /// Adds who and where, with the tenant that the row itself names.
+    fn write_context(&self, builder: &mut RecordBuilder) -> PyResult<()> {
+        match self.schema.tenant {
+            None => builder.extend(&self.context.items),
+            Some(place) => match self.tenant(place)? {
+                None => builder.extend(&self.context.items),
+                Some(tenant) => {
+                    builder.extend(self.context.without_tenant()).text(Column::Tenant, &tenant)
+                }
+            },
+        };
+        Ok(())
+    }
+
+    /// The text of the value at `place`: after the change, if it is known then; none if it is null.
+    fn tenant(&self, place: usize) -> PyResult<Option<String>> {
+        for values in [self.after, self.before].into_iter().flatten() {
+            let value = values.get_borrowed_item(place)?;
+            if is_unknown(&value) || is_unwritten(&value) {
+                continue;
+            }
+            // A value that has no text costs itself, and not the event.
+            let text = if value.is_none() { None } else { value.str().ok() };
+            return Ok(text.map(|text| lossy_text(&text).0.into_owned()));
+        }
+        Ok(None)
+    }
+
+    /// Makes the event of a change that is not recorded: that there was one.
+    fn write_veto(&self, builder: &mut RecordBuilder) {
+        let data = format!("{{\"action\":\"{}\"}}", self.shape.action());
+        builder
+            .text(Column::Kind, "system")
+            .text(Column::Action, VETOED)
+            .text(Column::Outcome, "success")
+            .int(Column::OccurredAt, SystemClock.now().0)
+            .text(Column::Database, self.database)
+            .text(Column::Model, &self.schema.model)
+            .text(Column::Data, &data)
+            .extend(&self.context.items);
+    }
+}
+
+/// The `action` of the event that stands for a change which the application has vetoed.
+const VETOED: &str = "change.vetoed";
+
 impl Transaction {
-    /// Gives false, and adds nothing, for an update that changed nothing.
+    /// Gives false for an update that changed nothing, and adds nothing then, and for a change that is vetoed.
     fn push_change(&mut self, change: &Change<'_, '_>) -> PyResult<bool> {
         let label = change.label.map(|text| lossy_text(text).0);
         Encoder::with(|encoder| {
             let states = &mut encoder.states;
             states.encode(change.schema, change.shape, change.before, change.after)?;
-            if change.shape == Shape::Update && states.is_unchanged() {
+            if change.shape == Shape::Update
+                && states.is_unchanged()
+                && !change.schema.records_unchanged
+            {
                 return Ok(false);
             }
+            match change.decision(label.as_deref(), states)? {
+                Decision::Record => {}
+                Decision::Enrich(data) => {
+                    encoder.builder.text_bytes(Column::Data, &data);
+                }
+                Decision::Veto => {
+                    change.write_veto(&mut encoder.builder);
+                    self.push(encoder)?;
+                    return Ok(false);
+                }
+            }
+            change.write_context(&mut encoder.builder)?;
             encoder
                 .builder
                 .text(Column::Kind, "change")
@@ -271,8 +375,7 @@ impl Transaction {
                 .text(Column::Database, change.database)
                 .text(Column::Model, &change.schema.model)
                 .optional_text(Column::ObjectId, change.object_id)
-                .optional_text(Column::ObjectLabel, label.as_deref())
-                .extend(&change.context.items);
+                .optional_text(Column::ObjectLabel, label.as_deref());
             states.write(change.shape, &mut encoder.builder);
             self.push(encoder)?;
             Ok(true)

@@ -1,5 +1,6 @@
 //! Appending to the segments of one writer.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -21,6 +22,8 @@ const MAX_RETIRED: usize = 4;
 const MAX_IDLE_BUFFER: usize = 4 << 20;
 /// How often a segment is made again when its unfinished file is cleaned away.
 const MAX_CREATIONS: usize = 16;
+/// A longer mark is not kept when its write fails.
+const MAX_OWED: usize = 64 << 10;
 
 /// Whether an append counts against the disk limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub(crate) struct Appender {
     /// Left and not yet synced. The newest one keeps the writer alive until it has a successor.
     retired: Vec<OpenSegment>,
     frames: Vec<u8>,
+    /// Marks whose write failed, oldest first: they come before whatever is written next.
+    owed: VecDeque<Vec<u8>>,
     usage: Usage,
 }
 
@@ -72,6 +77,7 @@ impl Appender {
             segment: None,
             retired: Vec::new(),
             frames: Vec::new(),
+            owed: VecDeque::new(),
             usage: Usage::default(),
         })
     }
@@ -101,7 +107,57 @@ impl Appender {
         if self.frames.is_empty() {
             return Ok(());
         }
-        let len = self.frames.len() as u64;
+        self.write_owed()?;
+        let frames = std::mem::take(&mut self.frames);
+        let appended = self.write(admission, &frames, first_len);
+        if frames.capacity() <= MAX_IDLE_BUFFER {
+            self.frames = frames;
+        }
+        appended
+    }
+
+    /// Appends a mark. If that fails it is owed, and written before whatever comes next.
+    ///
+    /// `build` pushes the mark, and `shorter` what to owe in its place if it is too long to be kept.
+    pub(crate) fn append_mark(
+        &mut self,
+        build: impl Fn(&mut Vec<u8>) -> Result<(), SpoolError>,
+        shorter: impl FnOnce(&mut Vec<u8>) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let appended = self.append(Admission::Always, |out| {
+            build(out)?;
+            Ok(out.len())
+        });
+        if appended.is_err() && self.process == std::process::id() {
+            let mut mark = Vec::new();
+            if build(&mut mark).is_err() || mark.len() > MAX_OWED {
+                mark.clear();
+                shorter(&mut mark)?;
+            }
+            self.owed.push_back(mark);
+        }
+        appended
+    }
+
+    /// Writes the marks that are owed.
+    pub(crate) fn write_owed(&mut self) -> Result<(), SpoolError> {
+        while let Some(mark) = self.owed.pop_front() {
+            if let Err(error) = self.write(Admission::Always, &mark, mark.len()) {
+                self.owed.push_front(mark);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes whole frames, the first of which has `first_len` bytes, to the segment there is room for them in.
+    fn write(
+        &mut self,
+        admission: Admission,
+        frames: &[u8],
+        first_len: usize,
+    ) -> Result<(), SpoolError> {
+        let len = frames.len() as u64;
         if admission == Admission::Limited {
             if let Err(refusal) = self.admit(len) {
                 self.let_go()?;
@@ -122,11 +178,8 @@ impl Appender {
         }
         let segment = self.segment.as_mut().expect("checked above");
         let before = segment.len;
-        let written = segment.write(&self.frames, first_len);
+        let written = segment.write(frames, first_len);
         self.usage.appended += segment.len - before;
-        if self.frames.capacity() > MAX_IDLE_BUFFER {
-            self.frames = Vec::new();
-        }
         let Err(failure) = written else { return Ok(()) };
         let error = SpoolError::write(&segment.path, failure.source);
         if failure.is_dirty {
@@ -141,6 +194,7 @@ impl Appender {
         if self.process != std::process::id() {
             return Err(SpoolError::Forked);
         }
+        self.write_owed()?;
         if self.segment.is_some() {
             self.check_not_lost()?;
         }
@@ -277,6 +331,8 @@ impl Drop for Appender {
     fn drop(&mut self) {
         // A forked child must not write into its parent's segment.
         if self.process == std::process::id() && self.check_not_lost().is_ok() {
+            // Without its mark, a sealed transaction is in doubt from now on.
+            let _ = self.write_owed();
             self.close_segment();
         }
     }

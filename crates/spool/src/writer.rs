@@ -23,7 +23,8 @@ use crate::spool::Shared;
 ///
 /// An append that fails has appended nothing and can be repeated. [`SpoolError::Full`] and
 /// [`SpoolError::TooLarge`] are for the caller's policy; marks and truncations never fail with
-/// `Full`.
+/// `Full`. One that fails all the same, on a full disk, is kept and written before the next append,
+/// by [`sync`](Self::sync) or by [`write_owed`](Self::write_owed); a commit whose replacement is too long for that becomes `uncertain`.
 #[derive(Debug)]
 pub struct Writer {
     appender: Appender,
@@ -159,11 +160,23 @@ impl Writer {
         })
     }
 
-    /// Makes everything appended so far survive a crash of the machine.
+    /// Writes the marks that could not be written when they were made, for a writer that may append
+    /// nothing more for a while.
     ///
     /// # Errors
     ///
-    /// [`SpoolError::SyncFailed`] when the device may have lost some of it, and
+    /// As for appends; what was not written is still owed.
+    pub fn write_owed(&mut self) -> Result<(), SpoolError> {
+        let earlier = self.earlier.as_mut().map_or(Ok(()), Appender::write_owed);
+        self.appender.write_owed().and(earlier)
+    }
+
+    /// Makes everything appended so far survive a crash of the machine, marks that could not be
+    /// written before included.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError::NoSpace`] while such a mark does not fit, [`SpoolError::SyncFailed`] when the device may have lost some of it, and
     /// [`SpoolError::SegmentLost`] when somebody deleted it; appends go on in a new segment.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
         let earlier = self.earlier.as_mut().map_or(Ok(()), Appender::sync);
@@ -181,10 +194,11 @@ impl Writer {
         kind: Kind,
         parts: &[&[u8]],
     ) -> Result<(), SpoolError> {
-        self.appender_of(transaction)?.append(Admission::Always, |out| {
-            push_frame(out, kind, transaction.number, parts)?;
-            Ok(out.len())
-        })
+        let number = transaction.number;
+        self.appender_of(transaction)?.append_mark(
+            |out| push_frame(out, kind, number, parts),
+            |out| push_frame(out, Kind::Uncertain, number, &[]),
+        )
     }
 
     fn appender_of(&mut self, transaction: TransactionId) -> Result<&mut Appender, SpoolError> {

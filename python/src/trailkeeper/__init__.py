@@ -11,6 +11,8 @@ recorded outside the application's database.
 - `with context(actor=..., reason=...)`: who acts and why, outside of requests.
 - `Thread(target=carried(work))`: the same context on another thread; `carry()` and `resume()`: in
   another process.
+- `class Trail` in a model, or the decorator `trail(...)`: how much of it is recorded.
+- `with disabled(reason=...)`: nothing is recorded in the block, but that it was so.
 - `flush()`: waits until all that has been committed is in the store.
 """
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from trailkeeper.carrying import carried, carry, resume
     from trailkeeper.drainer import flush
     from trailkeeper.layers import context
+    from trailkeeper.policy.declaration import trail
+    from trailkeeper.policy.disabling import disabled
     from trailkeeper.recording import record
 
 __all__ = [
@@ -37,11 +41,13 @@ __all__ = [
     "carried",
     "carry",
     "context",
+    "disabled",
     "events",
     "flush",
     "history",
     "record",
     "resume",
+    "trail",
 ]
 
 __version__ = "0.1.0"
@@ -51,9 +57,11 @@ _HOMES: Final = {
     "carried": "trailkeeper.carrying",
     "carry": "trailkeeper.carrying",
     "context": "trailkeeper.layers",
+    "disabled": "trailkeeper.policy.disabling",
     "flush": "trailkeeper.drainer",
     "record": "trailkeeper.recording",
     "resume": "trailkeeper.carrying",
+    "trail": "trailkeeper.policy.declaration",
 }
 
 

@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper import recording
-from trailkeeper.capture.fields import pattern_matches
 from trailkeeper.capture.registry import mask_key
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import InvalidRequestError
 from trailkeeper.layers import layer
+from trailkeeper.policy.patterns import pattern_matches
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -92,6 +92,9 @@ def baseline(
     """
     given = {} if tenant is None else {"tenant": tenant}
     for tracker in tracked_tables(models, using):
+        if tracker.link is not None and not tracker.link.names_target:
+            # A link without its other side is nothing that could be known before its end.
+            continue
         rows = recorded = 0
         yield Step(model=tracker.label, rows=0, recorded=0)
         for seen, keys in _unknown(tracker, using, tenant):
@@ -153,9 +156,16 @@ def _add_rows(
             using=using,
             object_id=id_of_key(tracker, key),
             label=label,
+            tenant=_tenant_of(tracker, values),
             after=state,
             unavailable=[name for name in names if name not in state],
         )
+
+
+def _tenant_of(tracker: Tracker, values: tuple[Any, ...]) -> str | None:
+    """The tenant that the row itself names."""
+    value = None if tracker.tenant is None else values[tracker.index[tracker.tenant]]
+    return None if value is None else str(value)
 
 
 def _make_room() -> None:

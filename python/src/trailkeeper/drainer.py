@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 
 from trailkeeper.conf import settings
+from trailkeeper.exceptions import UnavailableError
 
 if TYPE_CHECKING:
     from trailkeeper_engine import Drainer
@@ -43,6 +44,7 @@ class _Thread:
         drainer: Drainer | None = None
         while not self.stopping.wait(float(settings["DRAIN_INTERVAL"])):
             try:
+                spool.write_owed()
                 if drainer is None and not spool.recorder().has_consumer():
                     # Only the process that drains loads the engine.
                     drainer = _elect()
@@ -120,19 +122,24 @@ def flush(timeout: float = 30.0) -> None:
         timeout: seconds to wait.
 
     Raises:
-        UnavailableError: if it takes longer.
+        UnavailableError: if it takes longer, or the spool cannot be written.
     """
-    from trailkeeper import engine
+    from trailkeeper import engine, spool
 
+    owed = spool.write_owed()
     with engine.errors():
         drainer = engine.trail().elect_drainer()
         if drainer is None:
             engine.trail().flush(timeout)
-            return
-        try:
-            run_once(drainer)
-        finally:
-            drainer.close()
+        else:
+            try:
+                run_once(drainer)
+            finally:
+                drainer.close()
+    if owed is not None:
+        raise UnavailableError(
+            f"the outcome of a committed transaction cannot be written to the spool: {owed}"
+        ) from owed
 
 
 def _elect() -> Drainer | None:

@@ -82,10 +82,11 @@ def report_mark(error: BaseException, *, doing: str) -> None:
     """Logs that the outcome of a transaction could not be written down.
 
     Nothing is lost, so nothing is raised, whatever `ON_FAILURE` says: the transaction stands
-    prepared in the spool, and the drainer asks the database about it.
+    prepared in the spool. The recorder keeps the outcome and writes it as soon as it can; if the
+    process ends before, the drainer asks the database.
     """
     if is_news(type(error)):
-        logger.error("trailkeeper could not %s: %s; it is in doubt until drained", doing, error)
+        logger.error("trailkeeper could not %s: %s; it is written later", doing, error)
 
 
 #: Seconds between two log lines about failures of one kind: a full disk must not fill the log too.

@@ -122,9 +122,9 @@ def request_served(*, status: int | None, duration_us: int, is_broken: bool) -> 
     _write_now(items, None, doing="record a request")
 
 
-def system_event(action: str, data: Mapping[str, Any]) -> None:
+def system_event(action: str, data: Mapping[str, Any], *, reason: str | None = None) -> None:
     """Records what happened to the trail itself."""
-    items = {"kind": "system", "action": action, "outcome": "success"}
+    items = {"kind": "system", "action": action, "outcome": "success", "reason": reason}
     _write_now(items, {"data": dict(data)}, doing=f"record {action}")
 
 

@@ -133,7 +133,8 @@ def _examine(trace: Trace, alias: str) -> Verdict:
         return "committed"
     later = _later_events(trace)
     if not later:
-        return "aborted" if _is(current, trace.before) and current != trace.after else "unknown"
+        is_before, is_after = _is(current, trace.before), _is(current, trace.after)
+        return "aborted" if is_before and not is_after else "unknown"
     start = later[0].before if later[0].action != "create" else None
     if trace.after is not None and start and _overlaps(start, trace.after, trace.before):
         return "committed"
@@ -188,6 +189,9 @@ def _adopt(trace: Trace, tracker: Tracker, alias: str) -> Verdict:
         for name, value in (trace.after or {}).items()
         if tracker.model._meta.get_field(name).get_internal_type() not in _INEXACT
     }
+    if not wanted:
+        # The policy keeps no value by which the row could be told from others.
+        return "unknown"
     candidates = tracker.model._base_manager.using(alias).filter(**wanted)
     for row in candidates.values_list(*tracker.attnames)[:_CANDIDATES]:
         object_id = object_id_of(tracker, row)

@@ -25,6 +25,7 @@ from trailkeeper.capture.registry import object_id_of, tracker_of
 from trailkeeper.capture.transactions import capture_of
 from trailkeeper.failure import report
 from trailkeeper.layers import current_context
+from trailkeeper.policy import disabling
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -100,7 +101,9 @@ def add_link_changes(
     for source, related in targets.items():
         items = _items("permissions_changed")
         items |= {"database": alias, "model": link.model, "object_id": str(source)}
-        json = {"changed": [link.field], "related": related, "data": {"change": action}}
+        json: dict[str, Any] = {"changed": [link.field], "data": {"change": action}}
+        if link.names_target:
+            json["related"] = related
         transaction.event(current_context(), items, json)
 
 
@@ -124,7 +127,9 @@ def connect() -> None:
                     if field.name not in names:
                         names.append(field.name)
         for link in model._meta.local_many_to_many:
-            if link.related_model._meta.label_lower in _GIVERS:
+            # A name where there is no such model: Django's own checks say so, later.
+            giver: Any = link.related_model
+            if not isinstance(giver, str) and giver._meta.label_lower in _GIVERS:
                 _links.add((model._meta.label_lower, link.name))
 
 
@@ -146,6 +151,8 @@ def _saving(*, instance: Model, using: str, update_fields: Any = None, **_: Any)
         tracker = tracker_of(field.model, vendor)
         if tracker is None or name not in written:
             continue
+        if tracker.index[field.attname] in tracker.skipped:
+            continue
         if update_fields is not None and name not in update_fields:
             continue
         known = known_values(instance, tracker)
@@ -163,7 +170,7 @@ def _saving(*, instance: Model, using: str, update_fields: Any = None, **_: Any)
 def _saved(*, instance: Model, created: bool, using: str, **_: Any) -> None:
     """Records what a save has changed."""
     noted = instance._state.__dict__.pop(_ATTRIBUTE, None)
-    if noted is None or created:
+    if noted is None or created or disabling.current() is not None:
         return
     changed, is_rehash = noted
     told = _events(changed, is_rehash=is_rehash)
@@ -199,7 +206,9 @@ def _items(action: str) -> dict[str, Any]:
 
 def _differs(tracker: Tracker, name: str, before: Sequence[Any], after: Sequence[Any]) -> bool:
     place = tracker.index.get(name)
-    return place is not None and _is_other(before[place], after[place])
+    if place is None or place in tracker.skipped:
+        return False
+    return _is_other(before[place], after[place])
 
 
 def _is_other(old: Any, new: Any) -> bool:

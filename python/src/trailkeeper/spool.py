@@ -6,10 +6,10 @@ import os
 import threading
 
 from trailkeeper import drainer
-from trailkeeper._recorder import Recorder, Transaction
+from trailkeeper._recorder import Recorder, RecorderError, Transaction
 from trailkeeper.conf import settings
 
-__all__ = ["begin", "prepare", "recorder", "reset"]
+__all__ = ["begin", "prepare", "recorder", "reset", "write_owed"]
 
 _lock = threading.Lock()
 _recorder: Recorder | None = None
@@ -60,6 +60,21 @@ def prepare(transaction: Transaction, note: bytes) -> None:
     transaction.prepare(note)
     if settings.syncs_commits and len(transaction):
         recorder().sync()
+
+
+def write_owed() -> RecorderError | None:
+    """Writes the outcomes of transactions that could not be written when they were known.
+
+    Returns:
+        Why they still cannot be written, if so; they are kept.
+    """
+    current = _recorder
+    try:
+        if current is not None:
+            current.write_owed()
+    except RecorderError as error:
+        return error
+    return None
 
 
 def reset() -> None:

@@ -108,6 +108,8 @@ def test_the_admin_logs_all_its_actions_in_one_place():
         assert LogEntryManager.log_actions is original
     finally:
         admin_integration.install()
+    for name in ("changeform_view", "changelist_view"):
+        assert parameters(ModelAdmin, name)[0] == "request"
     for name in ("log_addition", "log_change", "log_deletions"):
         assert "log_actions" in inspect.getsource(getattr(ModelAdmin, name))
 

@@ -3,13 +3,13 @@
 import tracemalloc
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
 from tests.shop.models import Customer, Membership, Note, Order, Price, Stock, Tag, Team
 
-from trailkeeper.capture import returning, rows
+from trailkeeper.capture import registry, returning, rows
 from trailkeeper.capture.registry import tracker_of
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +156,31 @@ def test_rows_of_a_through_model_are_objects_and_links(recorded):
         ("delete", "shop.membership", str(membership.pk)),
         ("unlink", "shop.team", str(team.pk)),
     ]
+
+
+class TagsOfAnotherMake:
+    """A field that Django lists with the many-to-many ones, and that is none: `TaggableManager`."""
+
+    remote_field = models.ManyToManyRel(None, to=Customer, through=Membership)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [TagsOfAnotherMake(), models.ManyToManyField("shop.NeverMade", through=Membership)],
+    ids=["of another make", "without its other side"],
+)
+def test_fields_that_lead_nowhere_cost_nothing(recorded, monkeypatch, field):
+    customer, team = Customer.objects.create(name="Ada"), Team.objects.create(name="red")
+    recorded()
+    fields = [field, *Team._meta.local_many_to_many]
+    monkeypatch.setattr(Team._meta, "local_many_to_many", fields)
+    registry.reset()
+    try:
+        Membership.objects.create(team=team, customer=customer)
+    finally:
+        monkeypatch.undo()
+        registry.reset()
+    assert [event["action"] for event in recorded()] == ["create", "link"]
 
 
 @pytest.mark.parametrize("expression", [False, True])

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
-from tests.shop.kinds import Computed, Folder, Kinds
+from tests.shop.kinds import Computed, Folder, Kinds, Patient
 
 pytestmark = pytest.mark.django_db
 
@@ -200,3 +200,25 @@ def test_what_the_database_fills_in_is_recorded(recorded):
         ("Dan", "2.0", "dan"),
         ("Eve", "1.5", "eve"),
     ]
+
+
+def test_of_a_field_that_is_stored_encrypted_only_a_hash_is_recorded(recorded):
+    born = datetime.date(1815, 12, 10)
+    patient = Patient.objects.create(name="Ada", notes="allergic to gold", born=born)
+    patient = Patient.objects.get(pk=patient.pk)
+    patient.save()
+    patient.notes = "allergic to silver"
+    patient.save()
+    Patient.objects.update(name="Eve")
+    Patient.objects.all().delete()
+    created, updated, renamed, deleted = recorded()
+    assert created["after"]["notes"].startswith("masked:")
+    assert created["after"]["born"].startswith("masked:")
+    assert (updated["changed"], updated["before"]) == (
+        ["notes"],
+        {"notes": created["after"]["notes"]},
+    )
+    assert renamed["changed"] == ["name"]
+    assert deleted["before"] == renamed["after"]
+    assert "allergic" not in str([created, updated, renamed, deleted])
+    assert "1815" not in str([created, updated, renamed, deleted])

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.db import connection, models
 from django.db.models.functions import Lower
+from encrypted_fields.fields import EncryptedDateField, EncryptedTextField
 
 
 class Kinds(models.Model):
@@ -49,6 +50,17 @@ class Computed(models.Model):
     key = models.GeneratedField(
         expression=Lower("name"), output_field=models.CharField(max_length=50), db_persist=True
     )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Patient(models.Model):
+    """The database holds what is known of the patient encrypted."""
+
+    name = models.CharField(max_length=50)
+    notes = EncryptedTextField(default="", blank=True, null=True)
+    born = EncryptedDateField(null=True)
 
     def __str__(self) -> str:
         return self.name

@@ -3,9 +3,9 @@
 import uuid
 
 import django
-from django.db import models
+from django.db import connection, models
 
-from tests.shop.kinds import Computed, Folder, Kinds  # noqa: F401 (their app is this one)
+from tests.shop.kinds import Computed, Folder, Kinds, Patient  # noqa: F401 (their app is this one)
 
 
 class Customer(models.Model):
@@ -126,3 +126,7 @@ if django.VERSION >= (6, 1):
         kind = models.ForeignKey(
             Tag, db_default=1, related_name="items", on_delete=models.DB_SET_DEFAULT
         )
+
+
+if connection.vendor == "postgresql":
+    from tests.shop.containers import Attributes, Containers  # noqa: F401

@@ -197,15 +197,28 @@ def test_links_resolve(path: Path) -> None:
     assert list(broken_links(path)) == []
 
 
-def test_that_architecture_names_tests_that_exist() -> None:
-    named = re.findall(r"`([\w/.]+)::(\w+)`", read(ROOT / "ARCHITECTURE.md"))
-    assert len(named) > 25
+def named_tests(path: Path) -> list[tuple[Path, str]]:
+    """The tests that a document names; a file without a folder is one of the integration tests."""
+    integration = ROOT / "python" / "tests" / "integration"
+    return [
+        (ROOT / file if "/" in file else integration / file, name)
+        for file, name in re.findall(r"`([\w/.]+)::(\w+)`", read(path))
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_are_named_exist(path: Path) -> None:
     missing = [
-        f"{path}::{name}"
-        for path, name in named
-        if not (ROOT / path).exists() or not re.search(rf"\b(fn|def) {name}\b", read(ROOT / path))
+        f"{file}::{name}"
+        for file, name in named_tests(path)
+        if not file.exists() or not re.search(rf"\b(fn|def) {name}\b", read(file))
     ]
     assert missing == []
+
+
+def test_that_promises_and_ways_to_write_have_tests() -> None:
+    assert len(named_tests(ROOT / "ARCHITECTURE.md")) > 25
+    assert len(named_tests(ROOT / "docs" / "guide" / "write-paths.md")) > 45
 
 
 def test_that_the_readme_names_tests_of_the_architecture() -> None:

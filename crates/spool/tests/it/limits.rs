@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::process::Command;
 
 use crate::support::*;
@@ -50,7 +51,11 @@ fn a_full_device_leaves_no_garbage() {
         eprintln!("SKIPPED a_full_device_leaves_no_garbage: cannot mount a tmpfs (not root?)");
         return;
     }
-    let outcome = std::panic::catch_unwind(|| fill_device(mount_point.path()));
+    let outcome = std::panic::catch_unwind(|| {
+        fill_device(mount_point.path());
+        fs::remove_dir_all(mount_point.path().join("spool")).unwrap();
+        owe_marks(mount_point.path());
+    });
     Command::new("umount").arg(mount_point.path()).status().unwrap();
     outcome.unwrap();
 }
@@ -87,6 +92,42 @@ fn fill_device(folder: &std::path::Path) {
     let drained: Vec<_> = drain(&mut consumer).into_iter().map(|(id, _)| id).collect();
     assert_eq!(drained, acknowledged);
     assert_eq!(consumer.take_reports(), []);
+}
+
+/// Marks that find no room are written as soon as there is some, before what comes after them.
+fn owe_marks(folder: &std::path::Path) {
+    let spool = Spool::open(&folder.join("spool"), Options::default()).unwrap();
+    let mut writer = spool.writer().unwrap();
+    let first = complete(&mut writer, 1, &["first"]);
+    let ids = [(); 5].map(|()| sealed(&mut writer, &["prepared"]));
+    let [committed, aborted, replaced, too_long, settled] = ids;
+    let ballast = folder.join("ballast");
+    while append(&ballast, &[0; 16]).is_ok() {}
+    // To the last byte of the page.
+    while writer.abort(settled).is_ok() {}
+
+    let refused = [
+        writer.commit(committed, 2, None),
+        writer.abort(aborted),
+        writer.commit(replaced, 3, Some(&buffer(["as stored"]))),
+        writer.commit(too_long, 4, Some(&buffer(["x".repeat(100_000)]))),
+        writer.write_owed(),
+    ];
+    for outcome in refused {
+        assert!(matches!(outcome, Err(SpoolError::NoSpace { .. })), "{outcome:?}");
+    }
+    fs::remove_file(&ballast).unwrap();
+    let last = complete(&mut writer, 5, &["last"]);
+    let mut consumer = spool.elect_consumer().unwrap().unwrap();
+    let drained: Vec<_> = drain(&mut consumer).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(drained, [first, committed, replaced, last]);
+    let in_doubt: Vec<_> =
+        consumer.in_doubt().unwrap().into_iter().map(|d| d.transaction).collect();
+    assert_eq!(in_doubt, [too_long]);
+}
+
+fn append(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes)
 }
 
 #[test]

@@ -18,9 +18,11 @@ from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, 
 
 from trailkeeper.capture import deletes, inserts, updates
 from trailkeeper.capture.cursors import COMPILER
+from trailkeeper.capture.passing import pass_over
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
 from trailkeeper.failure import report
+from trailkeeper.policy import disabling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,9 @@ def _wrap(
                 tracker = None
             if tracker is None:
                 return original(self, *args, **kwargs)
+            if disabling.open_blocks and (block := disabling.current()) is not None:
+                run = partial(original, self, *args, **kwargs)
+                return pass_over(block, self, tracker, capture, run)
             return record(self, tracker, capture, partial(original, self, *args, **kwargs))
         finally:
             attributes[COMPILER] = outer

@@ -10,19 +10,31 @@ from typing import Any, Final
 from django.conf import settings as django_settings
 from django.db import models
 
+from trailkeeper.capture.containers import is_container, is_range, normaliser
 from trailkeeper.conf import settings
+from trailkeeper.policy.patterns import pattern_matches
 
-__all__ = ["FieldSpec", "is_folded", "is_mutable", "is_secret", "spec_of"]
+__all__ = [
+    "FieldSpec",
+    "is_encrypted",
+    "is_folded",
+    "is_mutable",
+    "is_secret",
+    "spec_of",
+    "why_secret",
+]
 
 #: What `trailkeeper._recorder.Schema` takes for a field: name, kind, decimal places, masked,
-#: normalise.
-FieldSpec = tuple[str, str, int | None, bool, Callable[[Any], Any]]
+#: level, normalise.
+FieldSpec = tuple[str, str, int | None, bool, str, Callable[[Any], Any]]
 
 SECRET: Final = re.compile(
     r"(^|_)(passwd|passphrase|password|secret|token|api_?key|private_?key|access_?key|credentials?"
     r"|otp|totp)(_|$)",
     re.IGNORECASE,
 )
+#: A field of such a class, by its name or its module's, is kept from whoever can read the database.
+ENCRYPTED: Final = re.compile(r"encrypt|crypto|fernet|pgp", re.IGNORECASE)
 #: A field called `key` is a secret in a model called like one of these.
 SECRET_MODEL: Final = re.compile(r"token|api_?key|secret|credential", re.IGNORECASE)
 
@@ -44,13 +56,13 @@ _KINDS: Final[list[tuple[type[models.Field[Any, Any]], str]]] = [
 SQLITE_DIGITS: Final = 15
 #: For rounding numbers of any length.
 WIDE: Final = decimal.Context(prec=decimal.MAX_PREC)
-# Lists may change after the event: they are written at once and compared as JSON.
-_MUTABLE: Final = frozenset({"ArrayField", "HStoreField", "JSONField"})
 
 
 def is_mutable(field: models.Field[Any, Any]) -> bool:
     """Whether the field's values can be changed in place."""
-    return field.get_internal_type() in _MUTABLE or type(field).__name__ in _MUTABLE
+    if field.get_internal_type() == "JSONField" or type(field).__name__ == "JSONField":
+        return True
+    return is_container(field) and not is_range(field)
 
 
 def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
@@ -62,38 +74,50 @@ def is_folded(field: models.Field[Any, Any], vendor: str) -> bool:
 
 
 def is_secret(field: models.Field[Any, Any]) -> bool:
-    """Whether the field looks as if it held a secret, or `MASK` names it, or its target is one."""
+    """Whether the field is called like a secret, is stored encrypted, is named by `MASK`, or holds
+    the key of such a field.
+    """
+    return why_secret(field) is not None
+
+
+def why_secret(field: models.Field[Any, Any]) -> str | None:
+    """Why a field's values are masked; None if they are not."""
     if SECRET.search(field.name):
-        return True
+        return "its name is that of a secret"
+    if is_encrypted(field):
+        return "it is stored encrypted"
     target = _target(field)
     if target is not field and is_secret(target):
-        return True
+        return "its target is a secret"
     model = field.model._meta
     if field.name == "key" and SECRET_MODEL.search(model.object_name or ""):
-        return True
+        return "the key of a model of secrets"
+    for pattern in settings["MASK"]:
+        if pattern_matches(pattern, f"{model.label_lower}.{field.name}"):
+            return f"MASK has {pattern!r}"
+    return None
+
+
+def is_encrypted(field: models.Field[Any, Any]) -> bool:
+    """Whether the class of the field says that the database holds its values encrypted."""
     return any(
-        pattern_matches(pattern, f"{model.label_lower}.{field.name}")
-        for pattern in settings["MASK"]
+        ENCRYPTED.search(f"{base.__module__}.{base.__qualname__}")
+        for base in type(field).__mro__
+        if base is not object and not base.__module__.startswith("django.")
     )
 
 
-def pattern_matches(pattern: str, name: str) -> bool:
-    """Whether a pattern with `*` and `?` matches a lower-case dotted name."""
-    regex = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(regex, name) is not None
-
-
-def spec_of(field: models.Field[Any, Any], vendor: str) -> FieldSpec:
-    """What the recorder must know of `field` on a database of `vendor`."""
+def spec_of(field: models.Field[Any, Any], vendor: str, level: str) -> FieldSpec:
+    """What the recorder must know of `field`, recorded at `level`, on a database of `vendor`."""
     target = _target(field)
-    kind = "json" if is_mutable(target) else _kind(target)
+    kind = _kind(target)
     places = None
     if isinstance(target, models.DecimalField):
         places = target.decimal_places
         if vendor == "sqlite" and not _is_kept_by_sqlite(target.max_digits):
             # Its digits alone do not say what is stored.
             kind = "any"
-    return field.name, kind, places, is_secret(field), _normaliser(target, vendor)
+    return field.name, kind, places, is_secret(field), level, _normaliser(target, vendor)
 
 
 def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
@@ -103,6 +127,9 @@ def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
 
 
 def _kind(field: models.Field[Any, Any]) -> str:
+    if is_mutable(field):
+        # Lists may change after the event: they are written at once and compared as JSON.
+        return "container" if is_container(field) else "json"
     # A subclass with converters of its own gives values that only it understands.
     if hasattr(field, "from_db_value") and not isinstance(field, models.JSONField):
         return "any"
@@ -113,6 +140,8 @@ def _kind(field: models.Field[Any, Any]) -> str:
 
 
 def _normaliser(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], Any]:
+    if is_container(field):
+        return normaliser(field, lambda element: _normaliser(element, vendor))
     if isinstance(field, models.DecimalField):
         return lambda value: _quantise(field, value, vendor)
     if isinstance(field, models.FileField):

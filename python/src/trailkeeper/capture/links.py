@@ -15,6 +15,7 @@ from trailkeeper import rights
 from trailkeeper.capture.registry import masked_id
 from trailkeeper.capture.rows import unseen
 from trailkeeper.layers import current_context
+from trailkeeper.policy.hooks import VETOED, Draft
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -63,6 +64,13 @@ def add_named_links(
     """Adds the events for pairs of ids."""
     context = current_context()
     for source, target in ids:
+        told = data
+        if link.hook is not None and data is None:
+            draft = _draft(link, action, source, target, alias)
+            if link.hook.vetoes(draft):
+                _add_veto(transaction, draft)
+                continue
+            told = link.hook.data_of(draft)
         items = {
             "kind": "change",
             "action": action,
@@ -73,10 +81,40 @@ def add_named_links(
         }
         json = {
             "changed": [link.field],
-            "related": [{"model": link.target_model, "object_id": target}],
-            "data": data,
+            "related": _related(link, target) or None,
+            "unavailable": None if link.names_target else [link.field],
+            "data": told,
         }
         transaction.event(context, items, json)
+
+
+def _related(link: Link, target: str) -> list[dict[str, str]]:
+    if not link.names_target:
+        return []
+    return [{"model": link.target_model, "object_id": target}]
+
+
+def _draft(link: Link, action: str, source: str, target: str, alias: str) -> Draft:
+    return Draft(
+        model=link.model,
+        action=action,
+        object_id=source,
+        object_label=None,
+        database=alias,
+        changed=[link.field],
+        related=_related(link, target),
+    )
+
+
+def _add_veto(transaction: Transaction, draft: Draft) -> None:
+    items = {
+        "kind": "system",
+        "action": VETOED,
+        "outcome": "success",
+        "database": draft.database,
+        "model": draft.model,
+    }
+    transaction.event(current_context(), items, {"data": {"action": draft.action}})
 
 
 def follow(

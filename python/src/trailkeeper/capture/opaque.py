@@ -22,9 +22,11 @@ from trailkeeper.capture import statement
 from trailkeeper.capture.registry import labels_of_table
 from trailkeeper.capture.transactions import Capture, capture_of, is_uncertain, tell_losses
 from trailkeeper.failure import report, report_mark
+from trailkeeper.policy import disabling
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
+    from trailkeeper.policy.disabling import Block
 
 __all__ = ["Found", "Write", "around", "found_in", "run"]
 
@@ -167,6 +169,8 @@ class _Opaque:
     cursor: Any
     capture: Capture
     found: Found
+    #: The block of `disabled()` around it, in which it is only counted.
+    block: Block | None
 
     def rows(self) -> int | None:
         """How many rows the driver counted."""
@@ -177,10 +181,16 @@ class _Opaque:
         return self.rows() != 0 or not all(write.is_counted for write in self.found.writes)
 
     def intend(self, transaction: Transaction) -> None:
-        self._add(transaction, None)
+        if self.block is None:
+            self._add(transaction, None)
 
     def confirm(self, transaction: Transaction) -> None:
-        self._add(transaction, self.rows())
+        if self.block is None:
+            self._add(transaction, self.rows())
+            return
+        for write in self.found.writes:
+            rows = self.rows() if write.is_counted else None
+            self.block.count(write.model or write.table or "unknown", self.capture, rows)
 
     def join(self) -> None:
         """Adds the events to the connection's transaction, if there was an effect."""
@@ -206,7 +216,10 @@ class _Opaque:
 def _opaque(cursor: Any, find: Callable[[], Found]) -> _Opaque | None:
     try:
         found = find()
-        return _Opaque(cursor, capture_of(cursor.db), found) if found.writes else None
+        if not found.writes:
+            return None
+        block = disabling.current() if disabling.open_blocks else None
+        return _Opaque(cursor, capture_of(cursor.db), found, block)
     except Exception as error:
         report(error, events=1, doing=DOING)
         return None
@@ -220,7 +233,8 @@ def _prepared(opaque: _Opaque, may_end_halfway: bool) -> Iterator[None]:
         prepared = spool.begin()
         tell_losses()
         opaque.intend(prepared)
-        spool.prepare(prepared, opaque.capture.note)
+        if len(prepared):
+            spool.prepare(prepared, opaque.capture.note)
     except Exception as error:
         report(error, events=len(opaque.found.writes), doing=DOING)
         prepared = None

@@ -16,8 +16,17 @@ from django.core.signals import setting_changed
 from django.db import models
 
 from trailkeeper._recorder import Layout, Schema
-from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, pattern_matches, spec_of
-from trailkeeper.conf import BOOKKEEPING, settings
+from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, spec_of
+from trailkeeper.conf import settings
+from trailkeeper.policy.hooks import Hook, hook_of
+from trailkeeper.policy.level import Level
+from trailkeeper.policy.rules import (
+    field_rule,
+    link_owner,
+    model_rule,
+    tenant_field,
+    unchanged_rule,
+)
 
 __all__ = [
     "Link",
@@ -44,6 +53,8 @@ class Link:
         target_model: label of the other side's model.
         is_source_secret: whether that object's key is a secret.
         is_target_secret: whether the other side's is.
+        names_target: whether events name the other side, or only that there was a link.
+        hook: asked about each event; None if nobody is.
     """
 
     model: str
@@ -53,6 +64,8 @@ class Link:
     target_model: str
     is_source_secret: bool
     is_target_secret: bool
+    names_target: bool
+    hook: Hook | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +78,10 @@ class Tracker:
         schema: the recorder's view of its fields.
         attnames: attributes of the instance, in the order of the schema's fields.
         index: place of each attribute in `attnames`.
+        kept: names of the fields whose values are recorded.
+        skipped: places of the fields that are never looked at.
         mutable: places of the fields whose values can change in place.
-        generated: places of the fields that the database computes.
+        generated: places of the fields that the database computes; both without those skipped.
         pk: places of the fields of the primary key.
         layout: where the values of the fields stand in a row.
         is_plain_key: whether the key is one field and neither a secret nor folded, so that its text
@@ -74,7 +89,8 @@ class Tracker:
         is_folded_key: whether the database may find a row by another spelling of its key.
         is_single: whether the table has all fields of the model, which may span several tables.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
-        has_label: whether the model says how it is shown (`__str__`).
+        has_label: whether the model says how it is shown (`__str__`), and events may say so.
+        tenant: the attribute that names the tenant of a row; None if none does.
         link: set for an automatic through model.
         through: the many-to-many fields that a through model of the project's own stands for.
     """
@@ -84,6 +100,8 @@ class Tracker:
     schema: Schema
     attnames: tuple[str, ...]
     index: dict[str, int]
+    kept: tuple[str, ...]
+    skipped: frozenset[int]
     mutable: tuple[int, ...]
     generated: tuple[int, ...]
     pk: tuple[int, ...]
@@ -93,6 +111,7 @@ class Tracker:
     is_single: bool
     has_secret_pk: bool
     has_label: bool
+    tenant: str | None
     link: Link | None
     through: tuple[Link, ...]
 
@@ -132,28 +151,14 @@ def plan_of(model: type[models.Model], vendor: str) -> Tracker:
 
 
 def is_tracked(model: type[models.Model]) -> bool:
-    """Whether the settings say that `model` is captured."""
+    """Whether `model` is captured at any level."""
     return why(model)[0]
 
 
 def why(model: type[models.Model]) -> tuple[bool, str]:
-    """Whether `model` is captured, and the setting that says so."""
-    owner = _link_owner(model)
-    if owner is not None:
-        captured, reason = why(owner)
-        return captured, f"{reason}, as the many-to-many field of {owner._meta.label_lower}"
-    label = model._meta.label_lower
-    if model._meta.app_label == "trailkeeper":
-        return False, "the trail does not record itself"
-    for pattern in settings["EXCLUDE"]:
-        if pattern_matches(pattern, label):
-            return False, f"EXCLUDE has {pattern!r}"
-    for pattern in settings["INCLUDE"]:
-        if pattern_matches(pattern, label) and (pattern != "*" or label not in BOOKKEEPING):
-            return True, f"INCLUDE has {pattern!r}"
-    if label in BOOKKEEPING:
-        return False, "bookkeeping of Django; INCLUDE can name it"
-    return False, "no pattern of INCLUDE matches"
+    """Whether `model` is captured, and the rule that says so."""
+    rule = model_rule(model)
+    return rule.level is not Level.NONE, rule.why
 
 
 #: The list of all models, and the labels of the tracked ones by the names of their tables: as they
@@ -250,17 +255,27 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     attnames = tuple(field.attname for field in fields)
     index = {name: place for place, name in enumerate(attnames)}
     pk_fields: Iterable[models.Field[Any, Any]] = getattr(meta, "pk_fields", [meta.pk])
+    levels = [field_rule(field).level for field in fields]
+    skipped = frozenset(place for place, level in enumerate(levels) if level is Level.NONE)
+    tenant = tenant_field(model)
     schema = Schema(
         meta.label_lower,
-        [spec_of(field, vendor) for field in fields],
+        [spec_of(field, vendor, level) for field, level in zip(fields, levels, strict=True)],
         mask_key(),
         settings["MAX_VALUE_BYTES"],
+        records_unchanged=unchanged_rule(model).value == "record",
+        tenant=None if tenant is None else index[tenant.value],
+        hook=hook_of(model),
     )
     pk = tuple(index[field.attname] for field in pk_fields if field.attname in index)
-    generated = tuple(
-        place for place, field in enumerate(fields) if getattr(field, "generated", False)
+    looked_at = [(place, field) for place, field in enumerate(fields) if place not in skipped]
+    generated = tuple(place for place, field in looked_at if getattr(field, "generated", False))
+    mutable = tuple(
+        place
+        for place, field in looked_at
+        # A file is one object, which takes another name when another file is saved.
+        if is_mutable(field) or isinstance(field, models.FileField)
     )
-    mutable = tuple(place for place, field in enumerate(fields) if is_mutable(field))
     has_secret_pk = any(is_secret(field) for field in pk_fields)
     is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
     return Tracker(
@@ -269,6 +284,8 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         schema=schema,
         attnames=attnames,
         index=index,
+        kept=tuple(f.name for f, level in zip(fields, levels, strict=True) if level.has_values),
+        skipped=skipped,
         mutable=mutable,
         generated=generated,
         pk=pk,
@@ -277,20 +294,17 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         is_folded_key=is_folded_key,
         is_single=len(meta.concrete_fields) == len(fields),
         has_secret_pk=has_secret_pk,
-        has_label=model.__str__ is not models.Model.__str__,
+        # What an object shows itself as is made of its values.
+        has_label=model.__str__ is not models.Model.__str__
+        and model_rule(model).level is not Level.METADATA,
+        tenant=None if tenant is None else tenant.value,
         link=_link_of(model),
         through=tuple(_links_through(model)),
     )
 
 
-def _link_owner(model: type[models.Model]) -> type[models.Model] | None:
-    # Typed as a flag, and the class of the other side for an automatic through model.
-    owner: Any = model._meta.auto_created
-    return owner if isinstance(owner, type) and issubclass(owner, models.Model) else None
-
-
 def _link_of(model: type[models.Model]) -> Link | None:
-    owner = _link_owner(model)
+    owner = link_owner(model)
     if owner is None:
         return None
     return next(_links_by(owner, model), None)
@@ -298,7 +312,7 @@ def _link_of(model: type[models.Model]) -> Link | None:
 
 def _links_through(model: type[models.Model]) -> Iterator[Link]:
     """The links that a row of a model of the project's own stands for."""
-    if _link_owner(model) is None:
+    if link_owner(model) is None:
         for owner in apps.get_models():
             yield from _links_by(owner, model)
 
@@ -306,7 +320,13 @@ def _links_through(model: type[models.Model]) -> Iterator[Link]:
 def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterator[Link]:
     own = {field.attname for field in through._meta.local_concrete_fields}
     for field in owner._meta.local_many_to_many:
-        if field.remote_field.through is not through:
+        # Applications add fields of another make to this list (`TaggableManager`), and leave
+        # classes unfinished whose other side is never made.
+        is_ours = isinstance(field, models.ManyToManyField)
+        if not is_ours or field.remote_field.through is not through or not _is_resolved(field):
+            continue
+        level = field_rule(field).level
+        if level is Level.NONE and link_owner(through) is None:
             continue
         source = _attname(through, field.m2m_field_name())
         target = _attname(through, field.m2m_reverse_field_name())
@@ -320,7 +340,18 @@ def _links_by(owner: type[models.Model], through: type[models.Model]) -> Iterato
                 target_model=field.related_model._meta.label_lower,
                 is_source_secret=is_secret(owner._meta.pk),
                 is_target_secret=is_secret(field.related_model._meta.pk),
+                names_target=level.has_values,
+                hook=hook_of(owner),
             )
+
+
+def _is_resolved(field: models.ManyToManyField[Any, Any]) -> bool:
+    """Whether both sides are known: Django gives a field its ends when it has found them."""
+    names: Any = (
+        getattr(field, "m2m_field_name", None),
+        getattr(field, "m2m_reverse_field_name", None),
+    )
+    return all(name is not None and name() is not None for name in names)
 
 
 def _attname(model: type[models.Model], name: str) -> str:

@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trailkeeper import spool
+from trailkeeper._recorder import RecorderError
 from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
 
@@ -47,6 +48,14 @@ class Scope:
     def __init__(self, parent: Scope | None) -> None:
         self.parent = parent
         self.is_rolled_back = False
+
+    @property
+    def root(self) -> Scope:
+        """The transaction that it belongs to."""
+        current = self
+        while current.parent is not None:
+            current = current.parent
+        return current
 
     def is_dead(self) -> bool:
         """Whether it, or one around it, was rolled back."""
@@ -247,7 +256,9 @@ class Capture:
     def _drop(self) -> None:
         transaction, self.transaction = self.transaction, None
         if transaction is not None:
-            transaction.forget()
+            with suppress(RecorderError):
+                # The mark is kept by the recorder until it can be written.
+                transaction.abort()
 
 
 def capture_of(connection: Any) -> Capture:

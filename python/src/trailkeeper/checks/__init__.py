@@ -16,6 +16,7 @@ from trailkeeper.checks.middleware import AUTHENTICATION, MIDDLEWARE, check_midd
 from trailkeeper.checks.origin import check_celery, check_headers, check_proxies
 from trailkeeper.checks.patterns import check_paths, check_patterns, check_shares
 from trailkeeper.checks.places import check_environment, check_places
+from trailkeeper.checks.policy import check_choices, check_declarations, check_policy
 from trailkeeper.checks.scope import is_asked
 from trailkeeper.checks.values import CHOICES, TYPES, check_keys, check_values
 
@@ -55,6 +56,9 @@ def check_settings(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         *check_environment(),
         *check_places(),
         *check_patterns(value),
+        *check_policy(value),
+        *check_choices(value),
+        *check_declarations(),
         *check_shares(value),
         *check_paths(value),
         *check_callables(),

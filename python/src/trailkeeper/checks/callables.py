@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from trailkeeper.conf import settings
 
-__all__ = ["check_callables"]
+__all__ = ["check_callables", "unusable"]
 
 #: For each setting what its callable takes, and what it is for.
 _TAKEN: Final = {
@@ -25,7 +25,7 @@ def check_callables() -> Iterator[CheckMessage]:
     """Checks that what is to be called can be."""
     for key, (arguments, does, example) in _TAKEN.items():
         taken = "the request" if arguments else "without arguments"
-        reason = _unusable(settings[key], arguments, f"with {taken}" if arguments else taken)
+        reason = unusable(settings[key], arguments, f"with {taken}" if arguments else taken)
         if reason is not None:
             yield Error(
                 f"TRAILKEEPER[{key!r}] {reason}.",
@@ -35,7 +35,7 @@ def check_callables() -> Iterator[CheckMessage]:
             )
 
 
-def _unusable(given: Any, arguments: tuple[str, ...], how: str) -> str | None:
+def unusable(given: Any, arguments: tuple[str, ...], how: str) -> str | None:
     """Why something cannot be called so; None if it can, or is not set."""
     if isinstance(given, str):
         try:

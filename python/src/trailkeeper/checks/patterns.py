@@ -9,8 +9,8 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 
-from trailkeeper.capture.fields import pattern_matches
 from trailkeeper.checks.said import listed, meant
+from trailkeeper.policy.patterns import pattern_matches
 
 __all__ = ["check_paths", "check_patterns", "check_shares"]
 

@@ -1,12 +1,13 @@
 """The state of an object at a time, rebuilt from its events.
 
-An event's `after` is the whole state as a rule. Where it has only some fields, the older
-events have the others, back to one that knows the whole, or to the object's creation. A
-value that no event has stays unknown: it is never filled in from a default, nor from
-the database of today.
+An event's `after` is the whole state as a rule. Where it has only some fields, because no more is
+known or the policy keeps no more, the older events have the others, back to one that knows the
+whole, or to the object's creation. A value that no event has stays unknown: it is never filled in
+from a default, nor from the database of today.
 """
 
 import datetime
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
@@ -137,14 +138,21 @@ def _is_whole(model: type[models.Model], event: "Event") -> bool:
 def _instance(model: type[models.Model], reference: ObjectReference, state: State) -> models.Model:
     # Capture is the writing side; importing this module must not load it.
     from trailkeeper.capture.fields import is_secret
+    from trailkeeper.policy.level import Level
+    from trailkeeper.policy.rules import field_rule, model_rule
 
     key = key_parts(model, reference.object_id)
+    is_tracked = model_rule(model).level is not Level.NONE
+
+    def is_passed_over(field: Any) -> bool:
+        # It may have changed since it was last recorded, and nothing says so.
+        return is_tracked and field_rule(field).level is Level.NONE
 
     def value_of(field: Any) -> Any:
         if field.attname in key:
             return key[field.attname]
         # Of a secret the trail has a hash, which is not what was stored.
-        if field.name not in state or is_secret(field):
+        if field.name not in state or is_secret(field) or is_passed_over(field):
             return models.DEFERRED
         return _typed(field, state[field.name])
 
@@ -167,7 +175,9 @@ def _typed(field: Any, value: Any) -> Any:
     if isinstance(value, list) and hasattr(field, "base_field"):
         return [_typed(field.base_field, item) for item in value]
     try:
-        typed = field.to_python(value)
+        # Django reads a range from JSON.
+        is_range = isinstance(value, dict) and hasattr(field, "range_type")
+        typed = field.to_python(json.dumps(value) if is_range else value)
     except (ValidationError, ValueError, TypeError, ObjectDoesNotExist):
         # The field had another type then, or its value is masked.
         return models.DEFERRED

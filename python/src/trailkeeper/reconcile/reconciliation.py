@@ -80,6 +80,10 @@ class Reconciliation:
     def __iter__(self) -> Iterator[Drift]:
         recorded = recorded_models(self._using)
         for tracker in self._trackers:
+            if tracker.link is not None and not tracker.link.names_target:
+                name = f"{tracker.link.model}.{tracker.link.field}"
+                self.not_comparable[name] += all_rows(tracker, self._using).count()
+                continue
             label = tracker.label if tracker.link is None else tracker.link.model
             if label not in recorded and not all_rows(tracker, self._using).exists():
                 continue

@@ -13,7 +13,6 @@ from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.reference import primary_key_of
 from trailkeeper.history.versions import State, contradictions
 from trailkeeper.reconcile.drift import Drift
-from trailkeeper.tables.events import names_of
 from trailkeeper.tables.known import KnownRows, KnownVersion
 from trailkeeper.tables.stored import (
     all_rows,
@@ -44,7 +43,8 @@ class RowComparison:
         self.using = using
         self.known = KnownRows.of(tracker, using, tenant)
         meta = tracker.model._meta
-        self.names = names_of(tracker)
+        self.names = tracker.kept
+        #: What the policy leaves out.
         self.untracked = [f.name for f in meta.local_concrete_fields if f.name not in self.names]
         #: How many rows were compared.
         self.rows = 0

@@ -82,6 +82,7 @@ def add_version(
     using: str,
     object_id: str,
     label: str | None = None,
+    tenant: str | None = None,
     before: State | None = None,
     after: State | None = None,
     changed: Sequence[str] | None = None,
@@ -97,6 +98,7 @@ def add_version(
         "model": tracker.label,
         "object_id": object_id,
         "object_label": label,
+        "tenant": tenant,
     }
     json = {
         "before": before,

@@ -17,7 +17,6 @@ from trailkeeper import engine
 from trailkeeper.backend.literals import bind
 from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.versions import VERSIONS, State, end_of
-from trailkeeper.tables.events import names_of
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Link, Tracker
@@ -160,7 +159,7 @@ class KnownRows(_Known):
     """The versions of the rows of a table.
 
     Args:
-        names: the fields that a whole state has.
+        names: the fields that a whole state has: those whose values are recorded.
     """
 
     names: frozenset[str]
@@ -174,7 +173,7 @@ class KnownRows(_Known):
             using=using,
             tenant=tenant,
             emptied_at=_emptied_at(tracker, using),
-            names=frozenset(names_of(tracker)),
+            names=frozenset(tracker.kept),
         )
 
     def newest(self, object_ids: Sequence[str]) -> dict[str, KnownVersion]:
@@ -245,17 +244,22 @@ class KnownRows(_Known):
         for ids in chunked(others, CHUNK):
             condition, params = self._of_objects(ids)
             updates = self._ask(
-                "SELECT object_id, after FROM events WHERE {scope}",
-                f"{condition} AND action = 'update' AND unavailable IS NULL",
+                "SELECT object_id, after, unavailable FROM events WHERE {scope}",
+                f"{condition} AND action = 'update'",
                 *params,
             )
             wanted = set(ids)
             begun.update(
                 object_id
-                for object_id, after in updates
-                if object_id in wanted and self.names <= json.loads(after or "{}").keys()
+                for object_id, after, unavailable in updates
+                if object_id in wanted and self._is_whole(after, unavailable)
             )
         return begun
+
+    def _is_whole(self, after: str | None, unavailable: str | None) -> bool:
+        """Whether an update tells the whole state, and the old values of what it changed."""
+        told = json.loads(after or "{}").keys()
+        return bool(self.names) and self.names <= told - set(json.loads(unavailable or "[]"))
 
     def existing_pages(self) -> Iterator[list[str]]:
         """The ids of all objects that are there, as the trail has it."""

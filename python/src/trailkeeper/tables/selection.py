@@ -11,7 +11,7 @@ from django.db import connections, models, router
 from trailkeeper.capture.registry import Tracker, tracker_of, why
 from trailkeeper.exceptions import InvalidRequestError
 
-__all__ = ["Names", "tracked_tables"]
+__all__ = ["Names", "models_meant", "tracked_tables"]
 
 #: Models, labels of models (`billing.invoice`) or of apps (`billing`).
 Names = Iterable[type[models.Model] | str]
@@ -36,7 +36,7 @@ def tracked_tables(names: Names | None, using: str) -> list[Tracker]:
         return [tracker for tracker in trackers if tracker is not None]
     found: dict[type[models.Model], Tracker] = {}
     for name in names:
-        for model in _meant(name):
+        for model in models_meant(name):
             tracker = tracker_of(model, vendor)
             if tracker is not None:
                 found[tracker.model] = tracker
@@ -55,7 +55,12 @@ def _label(name: type[models.Model] | str) -> str:
     return name.lower() if isinstance(name, str) else name._meta.label_lower
 
 
-def _meant(name: type[models.Model] | str) -> Iterator[type[models.Model]]:
+def models_meant(name: type[models.Model] | str) -> Iterator[type[models.Model]]:
+    """The models that a name means, with the tables of their own many-to-many fields.
+
+    Raises:
+        InvalidRequestError: if there is no such app or model.
+    """
     if isinstance(name, str) and "." not in name:
         try:
             config = apps.get_app_config(name)

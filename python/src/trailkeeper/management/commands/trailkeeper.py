@@ -16,7 +16,7 @@ from trailkeeper import drainer, engine
 from trailkeeper.capture import registry
 from trailkeeper.conf import settings
 from trailkeeper.exceptions import TrailkeeperError
-from trailkeeper.management import baseline, reconcile
+from trailkeeper.management import baseline, policy, reconcile
 
 
 class Command(BaseCommand):
@@ -31,7 +31,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Adds the subcommands."""
         commands = parser.add_subparsers(dest="subcommand", required=True)
-        commands.add_parser("status", help="what is captured, where it goes, what waits")
+        status = commands.add_parser("status", help="what is captured, where it goes, what waits")
+        status.add_argument(
+            "models",
+            nargs="*",
+            metavar="model",
+            help="with --policy: label of a model or an app, of which every field is shown",
+        )
+        status.add_argument(
+            "--policy",
+            action="store_true",
+            help="what is recorded of each model and field, and why",
+        )
         drain = commands.add_parser("drain", help="bring what is spooled into the store")
         drain.add_argument(
             "--forever", action="store_true", help="go on until stopped, as a service"
@@ -48,6 +59,10 @@ class Command(BaseCommand):
         """Runs the subcommand."""
         try:
             match options["subcommand"]:
+                case "status" if options["policy"]:
+                    policy.handle(self, options["models"])
+                case "status" if options["models"]:
+                    raise CommandError("models are named with --policy: status MODEL --policy")
                 case "status":
                     self._status()
                 case "drain":
