@@ -93,9 +93,14 @@ class _Update:
             and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
         )
         key = {tracker.attnames[place] for place in tracker.pk}
+        # In a transaction of SQLite nobody else writes, and no trigger changes what is sent.
+        is_certain = (
+            self.is_sent and compiler.connection.vendor == "sqlite" and not capture.is_autocommit()
+        )
         #: Whether the statement returns the rows. Rows whose key has changed are not known again.
         self.returns = (
-            len(self.olds) <= rows.KEPT
+            not is_certain
+            and len(self.olds) <= rows.KEPT
             and not has_triggers
             and self.result_type in (ROW_COUNT, NO_RESULTS)
             and not any(field.attname in key for field, _, _ in self.values)
