@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes one report, `bench/results/latest.md`.
 
-    .venv/bin/python bench/run.py                  all of them, some ten minutes
+    .venv/bin/python bench/run.py                  all of them, some fifteen minutes
     .venv/bin/python bench/run.py save --quick     one of them, only to see that it works
 
 No figure here fails a build: on a shared machine a wall clock proves nothing. The
@@ -15,6 +15,8 @@ from typing import Final
 
 import drain
 import memory
+import operations
+import read
 import save
 import verify
 from harness import machine
@@ -22,7 +24,14 @@ from harness.paths import RESULTS, ROOT
 from harness.section import Scale, Section, add_scale_options, require_environment, scale_of
 from harness.table import table
 
-PARTS: Final = {"save": save, "memory": memory, "drain": drain, "verify": verify}
+PARTS: Final = {
+    "save": save,
+    "operations": operations,
+    "read": read,
+    "memory": memory,
+    "drain": drain,
+    "verify": verify,
+}
 
 VERDICTS: Final = {True: "yes", False: "**no**", None: "drowned in noise"}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import django
@@ -12,7 +14,7 @@ import django
 if TYPE_CHECKING:
     from billing.models import Invoice
 
-__all__ = ["create_tables", "edit", "make_invoice", "recorded"]
+__all__ = ["create_tables", "edit", "make_invoice", "recorded", "statements"]
 
 
 def create_tables() -> None:
@@ -86,11 +88,33 @@ def recorded(variant: str) -> int:
 
         return spool.recorder().usage()
     if variant == "simple_history":
-        from billing.models import Invoice
+        from django.apps import apps
 
-        return Invoice.history.count()
+        models = apps.get_app_config("history_tables").get_models()
+        return sum(model.objects.count() for model in models)
     if variant == "easyaudit":
         from easyaudit.models import CRUDEvent
 
         return CRUDEvent.objects.count()
     return 0
+
+
+def statements(run: Callable[[], object]) -> list[str]:
+    """What `run` sends, hidden look-ups included; not the beginnings and ends of transactions."""
+    from django.db.backends.utils import CursorWrapper
+
+    sent: list[str] = []
+
+    def seen(original: Any) -> Any:
+        def execute(self: Any, sql: Any, *args: Any) -> Any:
+            if not str(sql).startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+                sent.append(sql)
+            return original(self, sql, *args)
+
+        return execute
+
+    names = ("execute", "executemany")
+    own = {name: seen(getattr(CursorWrapper, name)) for name in names}
+    with patch.multiple(CursorWrapper, **own):
+        run()
+    return sent

@@ -20,8 +20,8 @@ class Scale:
     """How long to measure.
 
     Args:
-        rounds: turns of each variant in `save`.
-        seconds: length of one turn.
+        rounds: turns of each variant in `save`, `operations` and `read`.
+        seconds: length of one turn in `save`; of `operations` a part of it.
         events: events of `drain` and `verify`.
         repeats: runs of `drain` and `verify`.
         memory_events: events of `memory`.
@@ -69,7 +69,7 @@ def add_scale_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `scale_of` reads."""
     parser.add_argument("--quick", action="store_true", help="a short run that only shows it works")
     parser.add_argument("--events", type=int, help=f"for drain and verify ({FULL.events:,})")
-    parser.add_argument("--rounds", type=int, help=f"for save ({FULL.rounds})")
+    parser.add_argument("--rounds", type=int, help=f"for save, operations and read ({FULL.rounds})")
 
 
 def scale_of(options: argparse.Namespace) -> Scale:

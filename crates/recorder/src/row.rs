@@ -107,6 +107,11 @@ impl Layout {
         self.places.len()
     }
 
+    /// The place of an attribute's value.
+    pub(crate) fn place(&self, attname: &str) -> Option<usize> {
+        self.places.get(attname).copied()
+    }
+
     /// The places of the values that can change in place.
     pub(crate) fn mutable(&self) -> &[usize] {
         &self.mutable
@@ -126,38 +131,42 @@ pub(crate) fn frozen<'py>(
     PyTuple::new(py, row)
 }
 
-pub(crate) fn freeze<'py>(
-    py: Python<'py>,
-    row: &mut [Bound<'py, PyAny>],
-    places: &[usize],
-) -> PyResult<()> {
+fn freeze<'py>(py: Python<'py>, row: &mut [Bound<'py, PyAny>], places: &[usize]) -> PyResult<()> {
     for place in places {
-        let Some(value) = row.get_mut(*place) else { continue };
-        if value.is_none() || is_unknown(value) || value.is_instance_of::<PyBytes>() {
-            continue;
+        if let Some(value) = row.get_mut(*place) {
+            let taken = std::mem::replace(value, py.Ellipsis().into_bound(py));
+            *value = frozen_value(taken)?;
         }
-        if value.is_exact_instance_of::<PyString>() {
-            continue;
-        }
-        if value.is_instance(file_class(py)?)? {
-            // Its name is what is stored, and another one when the next file is saved.
-            let name = value.getattr(pyo3::intern!(py, "name"))?;
-            *value = if name.is_truthy()? {
-                name.str()?.into_any()
-            } else {
-                PyString::new(py, "").into_any()
-            };
-            continue;
-        }
-        let mut json = Vec::new();
-        *value = match write_value(&mut json, value) {
-            Ok(Fidelity::Exact) => PyBytes::new(py, &json).into_any(),
-            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
-            // Named in `unavailable`: the value is lost, and neither the event nor the statement.
-            Ok(Fidelity::Inexact) | Err(_) => py.Ellipsis().into_bound(py),
-        };
     }
     Ok(())
+}
+
+/// A value encoded, so that it stays what it is; `...` if it cannot be encoded exactly.
+pub(crate) fn frozen_value(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let py = value.py();
+    if value.is_none()
+        || is_unknown(&value)
+        || value.is_instance_of::<PyBytes>()
+        || value.is_exact_instance_of::<PyString>()
+    {
+        return Ok(value);
+    }
+    if value.is_instance(file_class(py)?)? {
+        // Its name is what is stored, and another one when the next file is saved.
+        let name = value.getattr(pyo3::intern!(py, "name"))?;
+        return Ok(if name.is_truthy()? {
+            name.str()?.into_any()
+        } else {
+            PyString::new(py, "").into_any()
+        });
+    }
+    let mut json = Vec::new();
+    match write_value(&mut json, &value) {
+        Ok(Fidelity::Exact) => Ok(PyBytes::new(py, &json).into_any()),
+        Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+        // Named in `unavailable`: the value is lost, and neither the event nor the statement.
+        Ok(Fidelity::Inexact) | Err(_) => Ok(py.Ellipsis().into_bound(py).into_any()),
+    }
 }
 
 /// The class of the values of file fields.

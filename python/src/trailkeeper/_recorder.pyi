@@ -34,17 +34,29 @@ class Layout:
     ) -> tuple[tuple[Any, ...], tuple[Any, ...], bool]: ...
 
 @final
+class Loaded:
+    def row(self) -> tuple[Any, ...]: ...
+
+@final
 class Loader:
     def __new__(
         cls,
         original: Callable[..., Any],
         plans: dict[type[Any], Layout | None],
         plan: Callable[[type[Any]], None],
-        partly: Callable[[Any, Sequence[str], Sequence[Any]], None],
+        elsewhere: Callable[[Any, Sequence[str], Sequence[Any]], None],
         failed: Callable[[type[Any], BaseException], None],
         attribute: str,
     ) -> Loader: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def load(
+        self,
+        model: type[Any],
+        db: str,
+        field_names: Sequence[str],
+        values: Sequence[Any],
+        *more: Any,
+        **options: Any,
+    ) -> Any: ...
 
 @final
 class Recorder:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.models.base import ModelState
 
-from trailkeeper._recorder import Layout, Loader, frozen
+from trailkeeper._recorder import Layout, Loaded, Loader, frozen
 from trailkeeper.capture.registry import plans, tracker_of
 from trailkeeper.failure import is_news, logger
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "known_values", "remember", "uninstall"]
 
+#: Attribute of `instance._state`. Python keeps attributes without a `__dict__` until somebody asks
+#: for it: nobody does here.
 ATTRIBUTE: Final = "_trailkeeper_snapshot"
 
 #: Attribute of the query of an update by `Model.save()`: the instance, its key, and the fields with
@@ -38,8 +41,8 @@ UNKNOWN: Final = ...
 class Snapshot:
     """Values of an instance's attributes, as the database had them.
 
-    A plain tuple stands for the usual one: all values of the tracked fields in their order, read,
-    or written in autocommit.
+    A plain tuple stands for the usual one: a value for each of the tracked fields in their order,
+    written in autocommit. What was read of one table stands as `Loaded`.
 
     Args:
         names: the attributes.
@@ -55,7 +58,7 @@ class Snapshot:
         names: Sequence[str],
         values: Sequence[Any],
         scope: Scope | None = None,
-        previous: Snapshot | tuple[Any, ...] | None = None,
+        previous: Known | None = None,
     ) -> None:
         self.names = names
         self.values = values
@@ -67,16 +70,23 @@ class Snapshot:
         return Snapshot, ((), ()) if self.scope else (tuple(self.names), tuple(self.values))
 
 
+#: What stands on an instance's state.
+Known = Snapshot | Loaded | tuple[Any, ...]
+
+
 def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
     """What the database had for the tracked fields of `instance`; None if nothing is known."""
-    known: Snapshot | tuple[Any, ...] | None = instance._state.__dict__.get(ATTRIBUTE)
-    if type(known) is tuple:
-        return _of_table(instance, known, tracker) if tracker.has_kin else known
-    snapshot: Any = known
+    state: Any = instance._state
+    try:
+        snapshot: Any = state._trailkeeper_snapshot
+    except AttributeError:
+        return None
     while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
         snapshot = snapshot.previous
     if snapshot is None:
         return None
+    if type(snapshot) is Loaded:
+        snapshot = snapshot.row()
     if type(snapshot) is tuple:
         return _of_table(instance, snapshot, tracker) if tracker.has_kin else snapshot
     if snapshot.names is tracker.attnames:
@@ -105,12 +115,12 @@ def remember(
         values: the values of its fields, those that can change in place frozen.
         scope: the transaction or savepoint they were written in; None in autocommit.
     """
-    state = instance._state.__dict__
+    state: Any = instance._state
     is_whole = tracker.is_whole and instance._meta.concrete_model is tracker.model
     if scope is None and is_whole:
-        state[ATTRIBUTE] = values
+        state._trailkeeper_snapshot = values
         return
-    previous: Snapshot | tuple[Any, ...] | None = state.get(ATTRIBUTE)
+    previous: Known | None = getattr(state, ATTRIBUTE, None)
     if isinstance(previous, Snapshot) and previous.scope is scope:
         previous = previous.previous
     names: Sequence[str] = tracker.attnames
@@ -122,7 +132,9 @@ def remember(
         newer = dict(zip(names, values, strict=True))
         names = whole.attnames
         kept = [newer.get(name, old) for name, old in zip(names, older, strict=True)]
-    state[ATTRIBUTE] = Snapshot(names, kept, scope, previous if scope is not None else None)
+    state._trailkeeper_snapshot = Snapshot(
+        names, kept, scope, previous if scope is not None else None
+    )
 
 
 _originals: dict[str, Any] = {}
@@ -139,8 +151,8 @@ def _plan(model: type[models.Model]) -> None:
         plans[model] = tracker.layout if is_all else Layout((), None, (), ())
 
 
-def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
-    """Notes the values of an instance that has deferred fields, or fields that are not tracked."""
+def _loaded_elsewhere(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
+    """Notes the values of an instance with fields that are not tracked."""
     tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
     if tracker is None:
         return
@@ -148,7 +160,7 @@ def _loaded_partly(instance: models.Model, names: Sequence[str], values: Sequenc
         mutable = {tracker.attnames[place] for place in tracker.mutable}
         places = tuple(place for place, name in enumerate(names) if name in mutable)
         values = frozen(tuple(values), places)
-    instance._state.__dict__[ATTRIBUTE] = Snapshot(names, values)
+    setattr(instance._state, ATTRIBUTE, Snapshot(names, values))
 
 
 def _failed(model: type[models.Model], error: BaseException) -> None:
@@ -201,11 +213,25 @@ def install() -> None:
     for name in ("from_db", *_WRAPPERS):
         _originals[name] = models.Model.__dict__[name]
     loader = Loader(
-        _originals["from_db"].__func__, plans, _plan, _loaded_partly, _failed, ATTRIBUTE
+        _originals["from_db"].__func__, plans, _plan, _loaded_elsewhere, _failed, ATTRIBUTE
     )
-    models.Model.from_db = classmethod(loader)  # type: ignore[assignment]
+    models.Model.from_db = classmethod(loader.load)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)
+    _make_room()
+
+
+def _make_room() -> None:
+    """Lets the state of every instance have the snapshot without a `__dict__` of its own.
+
+    Python gives the instances of a class a common table of attributes, which those that come first
+    decide about: the first of a process may never be saved.
+    """
+    state: Any = ModelState()
+    state.adding, state.db = True, None
+    setattr(state, ATTRIBUTE, ())
+    # Django keeps loaded relations here, and makes it when it is asked for.
+    state.fields_cache  # noqa: B018
 
 
 def uninstall() -> None:

@@ -97,10 +97,15 @@ class _Update:
             and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
         )
         key = {tracker.attnames[place] for place in tracker.pk}
+        # In a transaction of SQLite nobody else writes, and no trigger changes what is sent.
+        is_certain = (
+            self.is_sent and compiler.connection.vendor == "sqlite" and not capture.is_autocommit()
+        )
         #: Whether the statement returns the rows: all their fields, of which a parent's table has
         #: others. Rows whose key has changed are not known again.
         self.returns = (
-            not tracker.parents
+            not is_certain
+            and not tracker.parents
             and len(self.olds) <= rows.KEPT
             and not has_triggers
             and self.result_type in (ROW_COUNT, NO_RESULTS)
