@@ -6,7 +6,7 @@
 # The tests are those of the sdists. They run on the database that TRAILKEEPER_TEST_DATABASE_URL
 # names, or on SQLite: once without Trailkeeper and once with it, when tables and trail are compared
 # after each test. A test that fails only with it fails the script, and so does an event that was
-# dropped. docs/guide/writes.md tells what is known of them.
+# dropped. docs/guide/suites.md tells more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/say.sh

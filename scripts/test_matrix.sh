@@ -67,7 +67,7 @@ run_one() (
     case $3 in
         postgresql) beside=("$root/scripts/postgres.sh") ;;
         mariadb)
-            "$root/scripts/install_mysqlclient.sh" "$home/python-$1" || return 0
+            "$root/scripts/install_mysqlclient.sh" "$home/python-$1" >"$results/$name.log" 2>&1 || return 0
             beside=("$root/scripts/mariadb.sh")
             ;;
     esac

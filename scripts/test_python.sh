@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All Python tests: the app on SQLite, PostgreSQL and MariaDB, a sample of Django's
-# own tests on the first two, the example project, the scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
+# own tests on the first two, those of an application, the example project, the scripts themselves, and the app again on Django 6 where a Python 3.12 is found.
 #
 #     scripts/test_python.sh [PYTEST-ARGUMENT...]
 #
@@ -35,6 +35,7 @@ without_servers() {
     run_pytest .venv python "$@"
 
     scripts/django_suite.sh
+    scripts/application_suites.sh django-safedelete
 
     step "example: invoicing"
     run_pytest .venv examples/invoicing

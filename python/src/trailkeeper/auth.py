@@ -51,6 +51,9 @@ def _context(request: HttpRequest | None, user: Model | None) -> AbstractContext
     around = layer()
     if around.request is not None:
         return nullcontext()
+    if not hasattr(request, "__dict__"):
+        # `authenticate()` takes anything for a request.
+        request = None
     items = optional(lambda: request_items(request), name="the origin") if request else None
     given = {} if user is None else {"actor": user}
     return entered(Layer(around, request=request, items=items, given=given))

@@ -35,7 +35,8 @@ from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.conf import settings
 from trailkeeper.layers import context
 from trailkeeper.tables.events import add_version, locked_writer, names_of
-from trailkeeper.tables.known import KnownLinks, KnownRows
+from trailkeeper.tables.kin import known_rows
+from trailkeeper.tables.known import KnownLinks
 from trailkeeper.tables.links import pair_pages
 from trailkeeper.tables.selection import Names, tracked_tables
 from trailkeeper.tables.stored import id_of_key, key_pages, read_locked
@@ -91,7 +92,8 @@ def baseline(
         UnavailableError: if the trail cannot be read or written now; run it again later.
     """
     given = {} if tenant is None else {"tenant": tenant}
-    for tracker in tracked_tables(models, using):
+    # What stands in several tables is recorded once, as an object of the model that has most of it.
+    for tracker in sorted(tracked_tables(models, using), key=lambda each: -len(each.parents)):
         if tracker.link is not None and not tracker.link.names_target:
             # A link without its other side is nothing that could be known before its end.
             continue
@@ -118,7 +120,7 @@ def _unknown(tracker: Tracker, using: str, tenant: str | None) -> Iterator[tuple
             linked = links.newest(list(pairs))
             yield len(pairs), [key for pair, key in pairs.items() if pair not in linked]
         return
-    known = KnownRows.of(tracker, using, tenant)
+    known = known_rows(tracker, using, tenant)
     for keys in key_pages(tracker, using):
         ids = {id_of_key(tracker, key): key for key in keys}
         begun = known.begun(list(ids))

@@ -8,7 +8,8 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from trailkeeper.backend.read_only import refuse_write
 from trailkeeper.history.json_text import JSONTextField
-from trailkeeper.history.queryset import NEWEST_FIRST, EventManager
+from trailkeeper.history.ordering import NEWEST_FIRST
+from trailkeeper.history.queryset import EventManager
 from trailkeeper.history.reference import find_model, primary_key_of
 
 

@@ -24,6 +24,7 @@ from trailkeeper.capture.instances import UNKNOWN, known_values
 from trailkeeper.capture.registry import object_id_of, tracker_of
 from trailkeeper.capture.transactions import capture_of
 from trailkeeper.failure import report
+from trailkeeper.kin import owner_of
 from trailkeeper.layers import current_context
 from trailkeeper.policy import disabling
 
@@ -122,10 +123,11 @@ def connect() -> None:
             post_save.connect(_saved, sender=model, dispatch_uid="trailkeeper.rights")
             for field in model._meta.concrete_fields:
                 if field.name == PASSWORD or field.name in PERMISSIONS:
-                    owner = field.model._meta.concrete_model or field.model
-                    names = _fields.setdefault(owner._meta.label_lower, [])
-                    if field.name not in names:
-                        names.append(field.name)
+                    # What is written through a child of a user model has the child's name.
+                    for owner in {owner_of(field), model}:
+                        names = _fields.setdefault(owner._meta.label_lower, [])
+                        if field.name not in names:
+                            names.append(field.name)
         for link in model._meta.local_many_to_many:
             # A name where there is no such model: Django's own checks say so, later.
             giver: Any = link.related_model

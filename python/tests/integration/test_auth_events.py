@@ -55,6 +55,12 @@ def test_logins_without_a_request_name_their_user(ada):
     assert (failed.actor_type, failed.data) == ("system", {"username": "ada"})
 
 
+def test_what_is_given_as_a_request_need_not_be_one(ada):
+    authenticate(object(), username="ada", password="wrong")
+    (failed,) = trailkeeper.events().filter(kind="auth")
+    assert (failed.action, failed.data) == ("login_failed", {"username": "ada"})
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_login_whose_request_no_middleware_has_seen_says_where_from(rf, ada):
     request = rf.get("/somewhere/", REMOTE_ADDR="10.1.2.3", headers={"x-request-id": "r-1"})

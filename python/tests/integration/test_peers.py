@@ -145,10 +145,21 @@ def test_versions_of_one_time_have_their_order(order):
     assert trailkeeper.as_of(order, moment).count == 50
 
 
-def test_a_field_that_is_not_kept_is_unknown_in_an_old_state(settings, order):
-    settings.TRAILKEEPER = {**settings.TRAILKEEPER, "MASK": ["shop.order.notes"]}
-    order.notes = "not to be kept"
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"MASK": ["shop.order.notes"]},
+        {"POLICY": [("shop.order.notes", "metadata")]},
+        {"POLICY": [("shop.order.notes", "none")]},
+    ],
+    ids=["masked", "metadata", "none"],
+)
+def test_a_field_that_is_not_kept_is_unknown_in_an_old_state(settings, kept):
+    settings.TRAILKEEPER = {**settings.TRAILKEEPER, **kept}
+    customer = Customer.objects.create(name="Ada")
+    order = Order.objects.create(number="1", customer=customer, notes="at first")
     order.number = "2"
+    order.notes = "not to be kept"
     order.save()
     moment = trailkeeper.history(order).filter(action="update").get().committed_at
     Order.objects.filter(pk=order.pk).update(notes="of today", number="3")

@@ -1,6 +1,7 @@
 """Blocks in which nothing is recorded, and what is recorded of them."""
 
 import asyncio
+import contextvars
 import threading
 
 import pytest
@@ -279,6 +280,16 @@ def test_a_task_that_outlives_its_block_is_recorded():
     end = next(e for e in system_events() if e.action == "recording.enabled")
     assert counts(end) == {"shop.note": (2, 2)}
     assert disabling.open_blocks == 0
+
+
+def test_a_context_of_a_block_that_has_ended_is_recorded_while_others_are_open(recorded):
+    with trailkeeper.disabled(reason="ended"):
+        inside = contextvars.copy_context()
+    recorded()
+    with trailkeeper.disabled(reason="open"):
+        Note.objects.create(slug="passed over")
+        inside.run(Note.objects.create, slug="recorded")
+    assert [e.get("object_id") for e in recorded()] == ["recorded", None]
 
 
 def test_a_password_changed_in_a_block_is_not_told_apart(recorded, django_user_model):

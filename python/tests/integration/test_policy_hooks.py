@@ -9,6 +9,7 @@ from tests.shop.models import Customer, Note
 
 import trailkeeper
 from trailkeeper.capture import registry
+from trailkeeper.reconcile import Reconciliation
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,10 @@ def raises(draft):
 
 def gives_a_list(draft):
     return ["x"]
+
+
+def gives_too_much(draft):
+    return {"text": "x" * 2000}
 
 
 def gives_the_unsaid(draft):
@@ -143,8 +148,9 @@ def test_what_gives_nothing_useful_costs_the_data_only(recorded, setting, path, 
     assert "could not enrich" in caplog.text
 
 
-def test_data_that_json_cannot_hold_is_left_out(recorded, setting, caplog):
-    setting(ENRICH={"shop.note": HERE + "gives_the_unsaid"})
+@pytest.mark.parametrize("name", ["gives_the_unsaid", "gives_too_much"])
+def test_data_that_cannot_be_held_is_left_out(recorded, setting, caplog, name):
+    setting(ENRICH={"shop.note": HERE + name}, MAX_VALUE_BYTES=1000)
     Note.objects.create(slug="a", body="x")
     assert "data" not in recorded()[0]
     assert "could not enrich" in caplog.text
@@ -270,6 +276,19 @@ def test_baseline_names_the_tenant_of_the_row(setting):
         call_command("trailkeeper", "baseline", "shop.note")
     (event,) = trailkeeper.history(Note)
     assert (event.action, event.tenant) == ("baseline", "acme")
+
+
+@pytest.mark.drift("a write past the trail is what is tested")
+def test_reconciliation_names_the_tenant_of_the_row(setting):
+    setting(TENANT_FIELD={"shop.note": "slug"})
+    Note.objects.create(slug="acme", body="x")
+    Note.objects.create(slug="gone", body="x")
+    with connection.cursor() as cursor:
+        cursor.cursor.execute("UPDATE shop_note SET body = 'y' WHERE slug = 'acme'")
+        cursor.cursor.execute("DELETE FROM shop_note WHERE slug = 'gone'")
+    list(Reconciliation(models=["shop.note"], records=True))
+    found = trailkeeper.events().filter(actor_label="trailkeeper reconcile")
+    assert sorted((e.action, e.tenant) for e in found) == [("delete", "gone"), ("update", "acme")]
 
 
 def test_a_model_without_a_tenant_pays_nothing():

@@ -312,6 +312,18 @@ def test_as_of_does_not_give_an_old_value_of_what_has_changed_unseen(policy):
             getattr(then, name)
 
 
+def test_as_of_does_not_give_what_is_not_looked_at_any_more(policy):
+    policy(("ledger.entry", "full"))
+    entry = make_entry()
+    policy()
+    entry.search = ["changed, and nobody was told"]
+    entry.save()
+    assert trailkeeper.history(entry).count() == 1
+    then = trailkeeper.as_of(entry, timezone.now() + datetime.timedelta(seconds=1))
+    with pytest.raises(UnknownValueError):
+        assert then.search
+
+
 def test_what_the_policy_leaves_out_is_no_gap_and_no_drift(policy):
     policy(("ledger.entry", "full"))
     entry = make_entry()
@@ -358,7 +370,8 @@ def past_the_trail(sql):
 def test_baseline_records_what_the_policy_keeps_once():
     capture.uninstall()
     try:
-        make_entry()
+        entry = make_entry()
+        entry.related.add(entry)
         Visit.objects.create(who="Ada")
     finally:
         capture.install()
@@ -366,11 +379,25 @@ def test_baseline_records_what_the_policy_keeps_once():
     call_command("trailkeeper", "baseline", "ledger")
     events = {e.model: e for e in trailkeeper.events().filter(action="baseline")}
     assert trailkeeper.events().filter(action="baseline").count() == 2
+    # Of a link whose other side is not kept, nothing can be known before its end.
+    assert not trailkeeper.events().filter(action="link").exists()
     assert events["ledger.visit"].after == {}
     assert events["ledger.visit"].unavailable == ["id", "what", "who"]
     assert "diagnosis" not in events["ledger.entry"].after
     assert events["ledger.entry"].after["title"] == "a"
     assert list(Reconciliation(models=["ledger"])) == []
+
+
+def test_a_row_that_was_wholly_saved_needs_no_baseline(policy):
+    policy(("shop.customer.vip", "metadata"))
+    vip = "FALSE" if connection.vendor == "postgresql" else "0"
+    past_the_trail(f"INSERT INTO shop_customer (name, vip) VALUES ('Ada', {vip})")
+    customer = Customer.objects.get()
+    customer.name = "Eve"
+    customer.save()
+    assert trailkeeper.history(customer)[0].after == {"id": customer.pk, "name": "Eve"}
+    call_command("trailkeeper", "baseline", "shop.customer")
+    assert trailkeeper.history(customer).count() == 1
 
 
 def test_the_diff_of_a_hidden_value_is_unknown():

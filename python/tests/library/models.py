@@ -27,7 +27,8 @@ class Remark(models.Model):
     """On an object of any model."""
 
     text = models.CharField(max_length=50)
-    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    # The tables of apps without migrations are made first, and this one refers to another's.
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, db_constraint=False)
     object_id = models.PositiveBigIntegerField()
     target = GenericForeignKey()
 

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.db.models.functions import Lower
 
 
 class Place(models.Model):
@@ -78,3 +79,76 @@ class Hideable(models.Model):
 
     class Meta:
         base_manager_name = "objects"
+
+
+class Trattoria(Restaurant):
+    """A third table; and links of its own."""
+
+    pasta = models.CharField(max_length=50, default="")
+    guests = models.ManyToManyField(Ticket, blank=True)
+
+
+class NamedRestaurant(Restaurant):
+    class Meta:
+        proxy = True
+
+
+class Branded(Place):
+    """Not a table: its field stands in that of its child."""
+
+    brand = models.CharField(max_length=50, default="")
+
+    class Meta:
+        abstract = True
+
+
+class Cafe(Branded):
+    beans = models.JSONField(default=dict)
+    slug = models.GeneratedField(
+        expression=Lower("brand"), output_field=models.CharField(max_length=50), db_persist=True
+    )
+
+
+class Depot(Place):
+    """Its key is not that of the place."""
+
+    code = models.CharField(max_length=10, primary_key=True)
+    place = models.OneToOneField(Place, models.CASCADE, parent_link=True, related_name="+")
+    size = models.IntegerField(default=0, unique=True)
+
+
+class Piece(models.Model):
+    title = models.CharField(max_length=50, default="")
+
+
+class Article(Piece):
+    piece = models.OneToOneField(Piece, models.CASCADE, parent_link=True, primary_key=True)
+    pages = models.IntegerField(default=0)
+
+
+class Book(Piece):
+    book_piece = models.OneToOneField(Piece, models.CASCADE, parent_link=True, primary_key=True)
+    isbn = models.CharField(max_length=20, default="")
+
+
+class Review(Book, Article):
+    """Both of its parents are of the same piece."""
+
+    stars = models.IntegerField(default=0)
+
+
+class Person(models.Model):
+    person_id = models.AutoField(primary_key=True)
+    email = models.CharField(max_length=50, default="")
+
+
+class Account(models.Model):
+    account_id = models.AutoField(primary_key=True)
+    api_token = models.CharField(max_length=50, default="")
+    logins = models.IntegerField(default=0)
+
+
+class Member(Person, Account):
+    """Its parents have keys of their own."""
+
+    since = models.IntegerField(default=0)

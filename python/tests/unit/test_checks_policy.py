@@ -1,6 +1,7 @@
 """What `manage.py check` says of a policy."""
 
 import pytest
+from django.apps import apps
 from django.test import override_settings
 from tests.ledger.models import Asked, Entry
 
@@ -91,7 +92,7 @@ def test_choices_are_told():
 
 def declared(monkeypatch, model, **options):
     with monkeypatch.context() as patch:
-        patch.setattr(model, "Trail", type("Trail", (), options))
+        patch.setattr(model, "Trail", type("Trail", (), options), raising=False)
         return found()
 
 
@@ -109,6 +110,13 @@ def test_what_a_model_declares_is_checked(monkeypatch):
     assert declared(monkeypatch, Entry, unchanged="always")[0][0] == "E016"
     assert declared(monkeypatch, Entry, tenant="organisation")[0][0] == "E016"
     assert declared(monkeypatch, Asked, veto="nowhere.at_all")[0][0] == "E017"
+
+
+def test_a_proxy_has_no_policy_of_its_own(monkeypatch):
+    proxy = next(model for model in apps.get_models() if model._meta.proxy)
+    assert only(POLICY=[(proxy._meta.label_lower, "none")])[0] == "E014"
+    ((number, message),) = declared(monkeypatch, proxy, level="none")
+    assert (number, "proxy" in message) == ("E015", True)
 
 
 def test_the_decorator_takes_known_options_only():

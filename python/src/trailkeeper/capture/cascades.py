@@ -15,7 +15,8 @@ from django.db.models import deletion
 
 from trailkeeper.capture import links, rows
 from trailkeeper.capture.labels import label_of_row
-from trailkeeper.capture.registry import object_id_of, plan_of, tracker_of
+from trailkeeper.capture.registry import object_id_of, own_part_of, plan_of, tracker_of
+from trailkeeper.capture.removals import add_removal, cut
 from trailkeeper.layers import current_context
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _follow(
 def _relations(model: type[models.Model]) -> Iterator[Any]:
     if not hasattr(deletion, "DatabaseOnDelete"):
         return
-    for relation in model._meta.get_fields(include_hidden=True):
+    for relation in model._meta.get_fields(include_parents=False, include_hidden=True):
         on_delete = getattr(relation, "on_delete", None)
         if relation.auto_created and getattr(on_delete, "__name__", "") in ACTIONS:
             yield relation
@@ -136,12 +137,18 @@ def _add_one(
         pairs = links.pairs_of(tracker, tracker.link, [old])
         links.add_links(transaction, tracker.link, "unlink", pairs, alias=using)
         return
+    label = label_of_row(new or old, tracker, connections[using])
+    if new is None:
+        # Rows in tables of parents stay.
+        part = own_part_of(tracker)
+        add_removal(transaction, part, cut(tracker, old, part), label, alias=using)
+        return
     transaction.change(
         tracker.schema,
         current_context(),
-        "delete" if new is None else "update",
+        "update",
         object_id_of(tracker, old),
-        label_of_row(new or old, tracker, connections[using]),
+        label,
         old,
         new,
         using,

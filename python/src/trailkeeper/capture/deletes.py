@@ -5,6 +5,7 @@ Wraps this private interface of Django, held by a contract test: `Collector.dele
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
@@ -18,9 +19,10 @@ from django.db.models.sql.constants import ROW_COUNT
 from trailkeeper.capture import cascades, links, returning, rows, statement
 from trailkeeper.capture.instances import UNKNOWN, known_values
 from trailkeeper.capture.labels import label_of, label_of_row
-from trailkeeper.capture.registry import object_id_of
+from trailkeeper.capture.registry import own_part_of
+from trailkeeper.capture.removals import Deletion, add_removal, cut
 from trailkeeper.capture.transactions import capture_of
-from trailkeeper.layers import current_context
+from trailkeeper.failure import report
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
@@ -64,9 +66,12 @@ class _Delete:
         self.tracker = tracker
         self.capture = capture
         self.execute = execute
+        waits = tracker.has_kin and not capture.is_autocommit()
+        #: What knows of the object's rows in other tables.
+        self.deletion: Deletion | None = capture.deleting if waits else None
         self.loaded = _loaded(compiler.query, tracker, capture)
         #: The rows as the instances were loaded, if all values are known.
-        self.known = _known(self.loaded, tracker)
+        self.known = self._of_children() or _known(self.loaded, tracker)
         #: The fields that the statement returns: those of the key, where the rows are known.
         self.returning = self._fields()
         self.returned: returning.Returned | None = None
@@ -78,6 +83,12 @@ class _Delete:
         )
         self.dependants = list(cascades.follow(tracker, self.gone, compiler.using))
 
+    def _of_children(self) -> list[rows.Row] | None:
+        """The rows as those of children have told them, which have gone before."""
+        if self.deletion is None:
+            return None
+        return self.deletion.rows_of(self.tracker, self.loaded)
+
     def _fields(self) -> Sequence[Field[Any, Any]]:
         tracker, execute = self.tracker, self.execute
         if (
@@ -87,12 +98,13 @@ class _Delete:
             or not returning.can_delete(self.compiler, tracker)
         ):
             return ()
-        fields = tracker.model._meta.local_concrete_fields
+        fields = tracker.fields
         if self.known:
             # One row is gone, or it is not: the number tells.
             return [fields[place] for place in tracker.pk] if len(self.known) > 1 else ()
-        # Those that the database itself deletes with them can only be found before.
-        return () if cascades.has_dependants(tracker.model) else fields
+        # Those that the database itself deletes with them can only be found before; so can what
+        # stands in the tables of parents.
+        return () if tracker.parents or cascades.has_dependants(tracker.model) else fields
 
     def close(self) -> None:
         """Gives back what it takes on disk."""
@@ -111,9 +123,15 @@ class _Delete:
             intend=lambda transaction: self._add(transaction, self.gone),
             confirm=self._confirm,
             intent_is_exact=not self.dependants and (not known or len(known) == 1),
-            has_effect=lambda result: result != 0 if known or self.returning else bool(self.gone),
+            has_effect=self._has_effect,
             doing=f"record a delete of {self.tracker.label}",
         )
+
+    def _has_effect(self, result: Any) -> bool:
+        if self.deletion is not None:
+            # Even if it has removed nothing, what waits for it is to be told so.
+            return True
+        return bool(result != 0 if self.known or self.returning else self.gone)
 
     def _execute(self) -> Any:
         if self.returning:
@@ -121,7 +139,8 @@ class _Delete:
         return self.execute() if self.returned is None else self.returned.count
 
     def _confirm(self, result: Any, transaction: Transaction) -> None:
-        cascades.add(transaction, self.dependants, self.compiler.using)
+        if result != 0:
+            cascades.add(transaction, self.dependants, self.compiler.using)
         if not self.known:
             self._add(transaction, self.gone if self.returned is None else self.returned)
         elif result == len(self.known) or not isinstance(result, int):
@@ -135,7 +154,13 @@ class _Delete:
         key_of = self.tracker.python_key_of
         keys = {key[0] if len(key) == 1 else key for key in self.returned or ()}
         gone = [row for row in known if key_of(row) in keys]
-        if len(gone) == count:
+        if len(gone) != count:
+            gone = []
+        if self.deletion is not None:
+            # What others have removed is gone without this delete.
+            left = [self.tracker.key_of(row) for row in known if row not in gone]
+            self.deletion.give_up(transaction, self.tracker, left, alias=self.compiler.using)
+        if gone or not count:
             self._add(transaction, gone)
             return
         statement.add_opaque(
@@ -156,24 +181,20 @@ class _Delete:
                 pairs = links.pairs_of(tracker, tracker.link, chunk)
                 links.add_links(transaction, tracker.link, "unlink", pairs, alias=alias)
             return
-        context = current_context()
         connection = self.capture.connection
+        # A delete of nothing but rows of this table leaves those of the parents.
+        part = own_part_of(tracker)
         for row in gone:
             instance = self.loaded.get(tracker.key_of(row)) if self.known else None
-            transaction.change(
-                tracker.schema,
-                context,
-                "delete",
-                object_id_of(tracker, row),
+            label = (
                 label_of_row(row, tracker, connection)
                 if instance is None
-                else label_of(instance, tracker, connection),
-                row,
-                None,
-                alias,
+                else label_of(instance, tracker, connection)
             )
-            if tracker.through:
-                links.follow(transaction, tracker, row, None, alias=alias)
+            if self.deletion is not None:
+                self.deletion.add(transaction, tracker, row, label, alias=alias)
+            else:
+                add_removal(transaction, part, cut(tracker, row, part), label, alias=alias)
 
 
 DELETE_OF_LOADED: Final = "delete of loaded instances, of which others had removed some"
@@ -181,9 +202,9 @@ DELETE_OF_LOADED: Final = "delete of loaded instances, of which others had remov
 
 def _loaded(query: Any, tracker: Tracker, capture: Capture) -> dict[Any, Model]:
     """The instances that the statement deletes, by key, if it is a step of `Collector.delete`."""
-    collector = capture.deleting
-    if collector is None or len(tracker.pk) != 1:
+    if capture.deleting is None or len(tracker.pk) != 1:
         return {}
+    collector = capture.deleting.collector
     conditions = query.where.children
     keys = conditions[0].rhs if len(conditions) == 1 and isinstance(conditions[0], In) else None
     if not isinstance(keys, (list, tuple, set)):
@@ -210,11 +231,24 @@ _originals: dict[str, Any] = {}
 
 def _delete(self: Any) -> Any:
     capture = capture_of(connections[self.using])
-    outer, capture.deleting = capture.deleting, self
+    outer, capture.deleting = capture.deleting, (deletion := Deletion(self))
     try:
         return _originals["delete"](self)
     finally:
         capture.deleting = outer
+        if left := deletion.unfinished():
+            _let_go(capture, deletion, len(left))
+
+
+def _let_go(capture: Capture, deletion: Deletion, count: int) -> None:
+    """Tells of the objects of which some rows are gone, and others never went."""
+    try:
+        if not capture.is_autocommit():
+            deletion.let_go(capture.open(), alias=capture.connection.alias)
+        elif sys.exception() is None:
+            raise RuntimeError("the statements that remove rows of parents were not recorded")
+    except Exception as error:
+        report(error, events=count, doing="record a delete of objects with several tables")
 
 
 def install() -> None:

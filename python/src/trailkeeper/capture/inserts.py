@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper._recorder import frozen
-from trailkeeper.capture import conflicts, links, rows, statement
+from trailkeeper.capture import conflicts, links, parts, rows, statement
 from trailkeeper.capture.instances import UNKNOWN, remember
 from trailkeeper.capture.labels import label_of
 from trailkeeper.capture.registry import object_id_of
@@ -29,6 +29,13 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
         return conflicts.record(compiler, tracker, capture, execute)
     if tracker.link is not None:
         return _link(compiler, tracker, tracker.link, capture, execute)
+    if tracker.has_kin:
+        return parts.insert(compiler, tracker, capture, execute, _insert)
+    return _insert(compiler, tracker, capture, execute)
+
+
+def _insert(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+    query = compiler.query
     alias = compiler.using
 
     def add(transaction: Transaction, instance: Any, state: Sequence[Any]) -> None:

@@ -81,17 +81,26 @@ def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | 
         snapshot: Any = state._trailkeeper_snapshot
     except AttributeError:
         return None
-    if type(snapshot) is tuple:
-        return snapshot
     while type(snapshot) is Snapshot and snapshot.scope is not None and snapshot.scope.is_dead():
         snapshot = snapshot.previous
     if type(snapshot) is Loaded:
-        return snapshot.row()
-    if snapshot is None or type(snapshot) is tuple:
-        return snapshot
+        snapshot = snapshot.row()
+    if snapshot is None:
+        return None
+    if type(snapshot) is tuple:
+        return _of_table(instance, snapshot, tracker) if tracker.has_kin else snapshot
     if snapshot.names is tracker.attnames:
         return tuple(snapshot.values)
     values = dict(zip(snapshot.names, snapshot.values, strict=False))
+    return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
+
+
+def _of_table(instance: models.Model, known: tuple[Any, ...], tracker: Tracker) -> tuple[Any, ...]:
+    """The values of the fields of `tracker`, of all that are known of `instance`."""
+    whole = tracker_of(type(instance), tracker.vendor)
+    if whole is None or whole is tracker:
+        return known
+    values = dict(zip(whole.attnames, known, strict=False))
     return tuple(values.get(name, UNKNOWN) for name in tracker.attnames)
 
 
@@ -102,12 +111,12 @@ def remember(
 
     Args:
         instance: the object.
-        tracker: of the table that was written.
+        tracker: of what was written.
         values: the values of its fields, those that can change in place frozen.
         scope: the transaction or savepoint they were written in; None in autocommit.
     """
     state: Any = instance._state
-    is_whole = tracker.is_single and instance._meta.concrete_model is tracker.model
+    is_whole = tracker.is_whole and instance._meta.concrete_model is tracker.model
     if scope is None and is_whole:
         state._trailkeeper_snapshot = values
         return
@@ -118,10 +127,11 @@ def remember(
     kept: Sequence[Any] = values
     if not is_whole:
         # One table of several: keep what is known of the others.
-        older: Any = getattr(state, ATTRIBUTE, None)
-        merged = dict(zip(older.names, older.values, strict=False)) if older is not None else {}
-        merged.update(zip(names, values, strict=True))
-        names, kept = tuple(merged), tuple(merged.values())
+        whole = tracker_of(type(instance), tracker.vendor) or tracker
+        older = known_values(instance, whole) or [UNKNOWN] * len(whole.attnames)
+        newer = dict(zip(names, values, strict=True))
+        names = whole.attnames
+        kept = [newer.get(name, old) for name, old in zip(names, older, strict=True)]
     state._trailkeeper_snapshot = Snapshot(
         names, kept, scope, previous if scope is not None else None
     )
@@ -136,12 +146,13 @@ def _plan(model: type[models.Model]) -> None:
     if tracker is None:
         plans[model] = None
     else:
-        # What stands in several tables is never loaded as a row of one.
-        plans[model] = tracker.layout if tracker.is_single else Layout((), None, (), ())
+        # One of whose tables not all are tracked is never loaded as a whole row.
+        is_all = len(tracker.fields) == len(model._meta.concrete_fields)
+        plans[model] = tracker.layout if is_all else Layout((), None, (), ())
 
 
 def _loaded_elsewhere(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
-    """Notes the values of an instance whose fields are not those of one table."""
+    """Notes the values of an instance of whose fields not all are tracked."""
     tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
     if tracker is None:
         return
@@ -169,7 +180,7 @@ def _refresh_from_db(self: models.Model, *args: Any, **kwargs: Any) -> None:
     fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
     values = list(known_values(self, tracker) or [UNKNOWN] * len(tracker.attnames))
     wanted = None if fields is None else set(fields)
-    for place, field in enumerate(tracker.model._meta.local_concrete_fields):
+    for place, field in enumerate(tracker.fields):
         if wanted is None or field.name in wanted or field.attname in wanted:
             values[place] = self.__dict__.get(field.attname, UNKNOWN)
     remember(self, tracker, frozen(tuple(values), tracker.mutable), None)

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from django.db import models
 from trailkeeper._recorder import Layout, Schema
 from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, spec_of
 from trailkeeper.conf import settings
+from trailkeeper.kin import has_kin, key_root_of, owner_of
 from trailkeeper.policy.hooks import Hook, hook_of
 from trailkeeper.policy.level import Level
 from trailkeeper.policy.rules import (
@@ -34,6 +35,8 @@ __all__ = [
     "is_tracked",
     "labels_of_table",
     "object_id_of",
+    "own_part_of",
+    "part_of",
     "plan_of",
     "plans",
     "tracker_of",
@@ -75,8 +78,10 @@ class Tracker:
     Args:
         model: the concrete model.
         label: its name in events: `billing.invoice`.
+        vendor: of the database.
         schema: the recorder's view of its fields.
-        attnames: attributes of the instance, in the order of the schema's fields.
+        fields: the tracked fields of its objects: of its own table, and of those of its parents.
+        attnames: their attributes of the instance, in the same order.
         index: place of each attribute in `attnames`.
         kept: names of the fields whose values are recorded.
         skipped: places of the fields that are never looked at.
@@ -87,7 +92,10 @@ class Tracker:
         is_plain_key: whether the key is one field and neither a secret nor folded, so that its text
             is the object's id.
         is_folded_key: whether the database may find a row by another spelling of its key.
-        is_single: whether the table has all fields of the model, which may span several tables.
+        parents: the other models in whose tables the fields stand, in the order of the fields.
+        has_kin: whether its table is one of several that an object may have rows in, its parents'
+            or its children's.
+        is_whole: whether it has all tracked fields of the model; else it was made by `part_of`.
         has_secret_pk: whether the key itself is a secret, so that events name a hash of it.
         has_label: whether the model says how it is shown (`__str__`), and events may say so.
         tenant: the attribute that names the tenant of a row; None if none does.
@@ -97,7 +105,9 @@ class Tracker:
 
     model: type[models.Model]
     label: str
+    vendor: str
     schema: Schema
+    fields: tuple[models.Field[Any, Any], ...]
     attnames: tuple[str, ...]
     index: dict[str, int]
     kept: tuple[str, ...]
@@ -108,7 +118,9 @@ class Tracker:
     layout: Layout
     is_plain_key: bool
     is_folded_key: bool
-    is_single: bool
+    parents: tuple[type[models.Model], ...]
+    has_kin: bool
+    is_whole: bool
     has_secret_pk: bool
     has_label: bool
     tenant: str | None
@@ -123,8 +135,7 @@ class Tracker:
 
     def python_key_of(self, row: Sequence[Any]) -> Any:
         """The same for a row that the application gives, with the types that the database gives."""
-        fields = self.model._meta.local_concrete_fields
-        converted = {place: fields[place].to_python(row[place]) for place in self.pk}
+        converted = {place: self.fields[place].to_python(row[place]) for place in self.pk}
         return self.key_of([converted.get(place) for place in range(len(row))])
 
 
@@ -132,6 +143,7 @@ class Tracker:
 plans: dict[type[models.Model], Layout | None] = {}
 
 _trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
+_parts: dict[tuple[type[models.Model], str, frozenset[type[models.Model]]], Tracker] = {}
 
 
 def tracker_of(model: type[models.Model], vendor: str) -> Tracker | None:
@@ -143,6 +155,28 @@ def tracker_of(model: type[models.Model], vendor: str) -> Tracker | None:
         tracker = _make(concrete, vendor) if is_tracked(concrete) else None
         _trackers[model, vendor] = tracker
         return tracker
+
+
+def part_of(tracker: Tracker, tables: Collection[type[models.Model]]) -> Tracker:
+    """The tracker of those fields of the objects of `tracker` that stand in some of its tables.
+
+    Args:
+        tracker: of the model; if it has no parents, it is what this gives.
+        tables: the models of the tables, the model's own among them.
+    """
+    wanted = frozenset(tables)
+    if wanted.issuperset((tracker.model, *tracker.parents)):
+        return tracker
+    key = (tracker.model, tracker.vendor, wanted)
+    part = _parts.get(key)
+    if part is None:
+        part = _parts[key] = _make(tracker.model, tracker.vendor, wanted)
+    return part
+
+
+def own_part_of(tracker: Tracker) -> Tracker:
+    """The tracker of the fields that stand in the model's own table."""
+    return part_of(tracker, (tracker.model,)) if tracker.parents else tracker
 
 
 def plan_of(model: type[models.Model], vendor: str) -> Tracker:
@@ -241,6 +275,7 @@ def reset() -> None:
     """Forgets all trackers: settings or models have changed."""
     global _tables
     _trackers.clear()
+    _parts.clear()
     plans.clear()
     _tables = (None, {}, {})
 
@@ -249,22 +284,31 @@ def _scalar(value: Any) -> Any:
     return value if isinstance(value, (bool, int, str)) else str(value)
 
 
-def _make(model: type[models.Model], vendor: str) -> Tracker:
+def _make(
+    model: type[models.Model], vendor: str, tables: Collection[type[models.Model]] | None = None
+) -> Tracker:
     meta = model._meta
-    fields: Sequence[models.Field[Any, Any]] = meta.local_concrete_fields
+    fields = tuple(
+        field
+        for field in meta.concrete_fields
+        if (owner := owner_of(field)) is model
+        or (is_tracked(owner) if tables is None else owner in tables)
+    )
+    owners = dict.fromkeys(owner_of(field) for field in fields)
     attnames = tuple(field.attname for field in fields)
     index = {name: place for place, name in enumerate(attnames)}
     pk_fields: Iterable[models.Field[Any, Any]] = getattr(meta, "pk_fields", [meta.pk])
-    levels = [field_rule(field).level for field in fields]
+    levels = [_level_of(field, model) for field in fields]
     skipped = frozenset(place for place, level in enumerate(levels) if level is Level.NONE)
     tenant = tenant_field(model)
+    tenant_place = None if tenant is None else index.get(tenant.value)
     schema = Schema(
         meta.label_lower,
         [spec_of(field, vendor, level) for field, level in zip(fields, levels, strict=True)],
         mask_key(),
         settings["MAX_VALUE_BYTES"],
         records_unchanged=unchanged_rule(model).value == "record",
-        tenant=None if tenant is None else index[tenant.value],
+        tenant=tenant_place,
         hook=hook_of(model),
     )
     pk = tuple(index[field.attname] for field in pk_fields if field.attname in index)
@@ -281,7 +325,9 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
     return Tracker(
         model=model,
         label=meta.label_lower,
+        vendor=vendor,
         schema=schema,
+        fields=fields,
         attnames=attnames,
         index=index,
         kept=tuple(f.name for f, level in zip(fields, levels, strict=True) if level.has_values),
@@ -292,15 +338,26 @@ def _make(model: type[models.Model], vendor: str) -> Tracker:
         layout=Layout(attnames, pk[0] if len(pk) == 1 else None, mutable, generated),
         is_plain_key=len(pk) == 1 and not has_secret_pk and not is_folded_key,
         is_folded_key=is_folded_key,
-        is_single=len(meta.concrete_fields) == len(fields),
+        parents=tuple(owner for owner in owners if owner is not model),
+        has_kin=has_kin(model),
+        is_whole=tables is None,
         has_secret_pk=has_secret_pk,
         # What an object shows itself as is made of its values.
         has_label=model.__str__ is not models.Model.__str__
         and model_rule(model).level is not Level.METADATA,
-        tenant=None if tenant is None else tenant.value,
+        tenant=None if tenant_place is None else attnames[tenant_place],
         link=_link_of(model),
-        through=tuple(_links_through(model)),
+        through=tuple(link for owner in owners for link in _links_through(owner)),
     )
+
+
+def _level_of(field: models.Field[Any, Any], model: type[models.Model]) -> Level:
+    """How much is recorded of a field of an object of `model`."""
+    level = field_rule(field).level
+    owner = owner_of(field)
+    is_name = field.primary_key and key_root_of(owner) is not key_root_of(model)
+    # The key of a parent's row, to which the object's id says nothing, names that row.
+    return Level.FULL if is_name and level is not Level.NONE else level
 
 
 def _link_of(model: type[models.Model]) -> Link | None:

@@ -95,12 +95,13 @@ def can_delete(compiler: Any, tracker: Tracker) -> bool:
 
 
 def has_triggers(connection: Any, tracker: Tracker) -> bool:
-    """Whether SQLite has triggers on the table; asked past Django's cursor, as `rows` does."""
+    """Whether SQLite has triggers on the tables; asked past Django's cursor, as `rows` does."""
     if connection.vendor != "sqlite":
         return False
     connection.ensure_connection()
-    table = tracker.model._meta.db_table
-    return connection.connection.execute(TRIGGERS, (table, table)).fetchone() is not None
+    tables = (model._meta.db_table for model in (tracker.model, *tracker.parents))
+    execute = connection.connection.execute
+    return any(execute(TRIGGERS, (table, table)).fetchone() is not None for table in tables)
 
 
 TRIGGERS: Final = (

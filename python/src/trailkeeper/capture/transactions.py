@@ -81,6 +81,7 @@ class Capture:
         "in_commit",
         "is_manual",
         "note",
+        "parts",
         "scope",
         "stack",
         "transaction",
@@ -102,8 +103,10 @@ class Capture:
         self.is_manual = False
         #: The compiler whose update is being recorded: it may call another of its own methods.
         self.updating: Any = None
-        #: The collector that is deleting instances.
+        #: The deletion of instances that is going on.
         self.deleting: Any = None
+        #: What the statements of a save of an instance with several tables have written so far.
+        self.parts: Any = None
 
     def is_autocommit(self) -> bool:
         """Whether the next statement is its own transaction."""

@@ -16,7 +16,7 @@ from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 
 from trailkeeper import rights
-from trailkeeper.capture import links, returning, rows, saves, statement
+from trailkeeper.capture import links, parts, returning, rows, saves, statement
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -35,13 +35,16 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     if capture.updating is compiler:
         # `execute_returning_sql` has called `execute_sql`: one of them records.
         return execute()
+    if capture.updating is not None and parts.is_part(compiler.query, capture.updating.query):
+        return execute()
     outer, capture.updating = capture.updating, compiler
     try:
         query = compiler.query
         saving = query.__dict__.get(SAVING)
         if saving is not None:
-            return saves.record(compiler, tracker, capture, execute, saving)
-        if not query.values:
+            save = parts.save if tracker.has_kin else saves.record
+            return save(compiler, tracker, capture, execute, saving)
+        if not parts.values_of(query, tracker):
             return execute()
         return _update(compiler, tracker, capture, execute)
     finally:
@@ -56,8 +59,9 @@ def _update(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[
     if update is None:
         return execute()
     with closing(update):
-        if not update.is_sent and len(update.olds) > rows.KEPT and capture.is_autocommit():
-            # In autocommit what was stored would replace what was meant, all at once in memory.
+        # In autocommit what was stored would replace what was meant, all at once in memory.
+        is_large = not update.is_sent and len(update.olds) > rows.KEPT
+        if (is_large or parts.has_many(compiler.query)) and capture.is_autocommit():
             with db_transaction.atomic(using=compiler.using):
                 return update.run()
         return update.run()
@@ -80,7 +84,7 @@ class _Update:
         self.tracker = tracker
         self.capture = capture
         self.execute = execute
-        self.values = compiler.query.values
+        self.values = parts.values_of(compiler.query, tracker)
         self.result_type = next(iter(execute.args[1:]), execute.keywords.get("result_type"))
         #: The rows before the statement.
         self.olds = rows.matched_by(compiler.query, tracker, compiler.using)
@@ -97,9 +101,11 @@ class _Update:
         is_certain = (
             self.is_sent and compiler.connection.vendor == "sqlite" and not capture.is_autocommit()
         )
-        #: Whether the statement returns the rows. Rows whose key has changed are not known again.
+        #: Whether the statement returns the rows: all their fields, of which a parent's table has
+        #: others. Rows whose key has changed are not known again.
         self.returns = (
             not is_certain
+            and not tracker.parents
             and len(self.olds) <= rows.KEPT
             and not has_triggers
             and self.result_type in (ROW_COUNT, NO_RESULTS)
@@ -130,7 +136,7 @@ class _Update:
         if not self.returns:
             return self.execute()
         compiler = self.compiler
-        self.returned = returning.execute(compiler, self.tracker.model._meta.local_concrete_fields)
+        self.returned = returning.execute(compiler, self.tracker.fields)
         if self.returned is None:
             return self.execute()
         # The rest of `SQLUpdateCompiler.execute_sql`: the tables of the model's parents.

@@ -96,6 +96,13 @@ def check_declarations() -> Iterator[CheckMessage]:
             continue
         label = model._meta.label_lower
         where = f"Trail of {model._meta.label}"
+        if model._meta.proxy:
+            concrete: Any = model._meta.concrete_model
+            yield _undeclared(
+                f"{where} says nothing: it is a proxy",
+                f"Its rows are those of {concrete._meta.label}: declare it there.",
+            )
+            continue
         for name in unknown_options(model):
             yield _undeclared(
                 f"{where} has {name!r}, which is no option",
@@ -170,9 +177,14 @@ def _undeclared(found: str, hint: str) -> CheckMessage:
 
 
 def _names() -> dict[str, list[str]]:
-    """The models by their labels, each with the names of its fields."""
+    """The models by their labels, each with the names of its fields.
+
+    A proxy is none of them: its rows are those of its concrete model.
+    """
     names = {}
     for model in apps.get_models():
+        if model._meta.proxy:
+            continue
         own: list[Any] = [*model._meta.local_concrete_fields, *model._meta.local_many_to_many]
         label = model._meta.label_lower
         names[label] = [f"{label}.{field.name}" for field in own]
@@ -180,7 +192,7 @@ def _names() -> dict[str, list[str]]:
 
 
 def _columns(label: str) -> list[str]:
-    fields = apps.get_model(label)._meta.local_concrete_fields
+    fields = apps.get_model(label)._meta.concrete_fields
     return [name for field in fields for name in (field.name, field.attname)]
 
 

@@ -18,7 +18,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from trailkeeper.history.diff import Change, diff
-from trailkeeper.history.versions import VERSIONS, State, contradictions, end_of, start_of
+from trailkeeper.history.family import Told, kin_condition, parts_of, told_by
+from trailkeeper.history.ordering import OLDEST_FIRST
+from trailkeeper.history.versions import (
+    VERSIONS,
+    State,
+    Version,
+    contradictions,
+    end_of,
+    start_of,
+)
 
 if TYPE_CHECKING:
     from trailkeeper.history.queryset import EventQuerySet
@@ -61,6 +70,9 @@ class Gap:
         what = ", ".join(self.fields) or "existence"
         return f"{self.event.object_key} between {versions}: {what}"
 
+
+#: The version before a gap, the one behind it, and the fields.
+_Found = tuple["_Row", "_Row", list[Change]]
 
 _Times = dict[tuple[str | None, str | None], list[datetime.datetime]]
 
@@ -130,24 +142,23 @@ def _emptied(model: type["Event"]) -> _Times:
 
 def _gaps_in(model: type["Event"], wanted: dict[str, str], emptied: _Times) -> Iterator[Gap]:
     keys = sorted(set(wanted.values()))
-    events = model.objects.filter(
-        kind="change",
-        action__in=sorted(VERSIONS),
-        object_key__gte=keys[0],
-        object_key__lte=keys[-1],
-    )
-    if events.count() > MOST_VERSIONS * len(wanted):
-        # Naming thousands of keys costs more than reading what stands between them, but not here.
-        events = events.filter(object_key__in=keys)
-    found: list[tuple[_Row, _Row, list[Change]]] = []
-    ordered = events.oldest_first()
-    by_object = ordered.order_by("database", "object_key", *ordered.query.order_by)
-    rows = (_Row(*row) for row in by_object.values_list(*_Row._fields).iterator())
-    for _, versions in groupby(rows, key=lambda row: (row.database, row.object_key)):
-        found += (gap for gap in _gaps_between(versions, emptied) if gap[1].event_id in wanted)
+    alone = [key for key in keys if not parts_of(_label_in(key))]
+    found: list[_Found] = []
+    if alone:
+        events = _versions_of(model, alone, len(wanted))
+        by_object = events.order_by("database", "object_key", *OLDEST_FIRST)
+        rows = (_Row(*row) for row in by_object.values_list(*_Row._fields).iterator())
+        rows = (row for row in rows if not parts_of(row.model))
+        for _, versions in groupby(rows, key=lambda row: (row.database, row.object_key)):
+            told = ((row, row) for row in versions)
+            found += (gap for gap in _gaps_between(told, emptied) if gap[1].event_id in wanted)
+    if len(alone) < len(keys):
+        kin = sorted(set(keys).difference(alone))
+        found += (gap for gap in _gaps_of_kin(model, kin, emptied) if gap[1].event_id in wanted)
     if not found:
         return
-    ids = {row.event_id for previous, event, _ in found for row in (previous, event)}
+    ids = {row.event_id: row.object_key for *rows, _ in found for row in rows}
+    events = model.objects.filter(object_key__in=sorted(set(ids.values())))
     whole: dict[str, Event] = {
         event.event_id: event for event in events.filter(event_id__in=sorted(ids))
     }
@@ -161,17 +172,61 @@ def _gaps_in(model: type["Event"], wanted: dict[str, str], emptied: _Times) -> I
         )
 
 
+def _label_in(object_key: str) -> str:
+    return object_key.partition("/")[0]
+
+
+def _versions_of(model: type["Event"], keys: list[str], few: int) -> "EventQuerySet":
+    """The versions of these objects; perhaps also of others between them, if those are few."""
+    events: EventQuerySet = model.objects.filter(
+        kind="change",
+        action__in=sorted(VERSIONS),
+        object_key__gte=keys[0],
+        object_key__lte=keys[-1],
+    )
+    if events.count() > MOST_VERSIONS * few:
+        # Naming thousands of keys costs more than reading what stands between them, but not here.
+        events = events.filter(object_key__in=keys)
+    return events
+
+
+def _gaps_of_kin(model: type["Event"], keys: list[str], emptied: _Times) -> Iterator["_Found"]:
+    """The gaps of objects with rows in several tables, row by row; those of one event as one."""
+    condition = kin_condition(keys)
+    events = model.objects.filter(condition, kind="change", action__in=sorted(VERSIONS))
+    told: dict[tuple[str | None, str, str], list[tuple[_Row, Told]]] = defaultdict(list)
+    for values in events.oldest_first().values_list(*_Row._fields).iterator():
+        row = _Row(*values)
+        object_id = row.object_key.partition("/")[2]
+        for part, key, version in told_by(row, row.model, object_id):
+            told[row.database, part.model, key].append((row, version))
+    found: dict[tuple[str, str], _Found] = {}
+    for (_, label, _), versions in told.items():
+        for previous, row, changes in _gaps_between(iter(versions), emptied, label):
+            pair = (previous.event_id, row.event_id)
+            earlier = found[pair][2] if pair in found else []
+            found[pair] = (previous, row, [*earlier, *changes])
+    yield from found.values()
+
+
 def _gaps_between(
-    versions: Iterator[_Row], emptied: _Times
-) -> Iterator[tuple[_Row, _Row, list[Change]]]:
+    versions: Iterator[tuple[_Row, Version]], emptied: _Times, table: str | None = None
+) -> Iterator[_Found]:
+    """The gaps between versions, each with what it says of the row that is looked at.
+
+    Args:
+        versions: those that tell of the row, oldest first.
+        emptied: when tables were emptied.
+        table: label of the model in whose table the row stands; by default, the version's.
+    """
     previous: _Row | None = None
     state: Any = None
-    for version in versions:
+    for row, version in versions:
         if previous is not None:
-            times = emptied.get((version.database, version.model), ())
-            if any(previous.occurred_at < time < version.occurred_at for time in times):
+            times = emptied.get((row.database, table or row.model), ())
+            if any(previous.occurred_at < time < row.occurred_at for time in times):
                 state = None
             found = contradictions(state, start_of(version))
-            if found is not None or version.is_reconciled:
-                yield previous, version, found or []
-        previous, state = version, end_of(version, state)
+            if found is not None or row.is_reconciled:
+                yield previous, row, found or []
+        previous, state = row, end_of(version, state)

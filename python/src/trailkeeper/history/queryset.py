@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from trailkeeper.backend.alias import ALIAS
+from trailkeeper.history.family import descendants_of, family_of
 from trailkeeper.history.gaps import Gap, gaps_of
+from trailkeeper.history.ordering import NEWEST_FIRST, OLDEST_FIRST
 from trailkeeper.history.reference import (
     ObjectReference,
     Target,
@@ -18,25 +20,12 @@ from trailkeeper.history.reference import (
     object_id_of,
     reference_to,
 )
+from trailkeeper.kin import parents_of
 
 if TYPE_CHECKING:
     from trailkeeper.models import Event  # noqa: F401 (the parameter of the base class)
 
 LINKS = ("link", "unlink")
-
-# Of two versions of an object, the statement's time tells which is newer: it is taken
-# under the row's lock. An event that is not yet in the store has no `seq`: it is newer
-# than those that are.
-NEWEST_FIRST = (
-    F("occurred_at").desc(),
-    F("position").desc(),
-    F("seq").desc(nulls_first=True),
-)
-OLDEST_FIRST = (
-    F("occurred_at").asc(),
-    F("position").asc(),
-    F("seq").asc(nulls_last=True),
-)
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -53,17 +42,33 @@ class EventQuerySet(models.QuerySet["Event"]):
     def for_object(self, target: Target) -> Self:
         """What happened to one object, and the links from other objects to it.
 
-        `target` is an instance, or `(model, primary key)`; the model may be a label.
+        `target` is an instance, or `(model, primary key)`; the model may be a label. An object
+        with rows in several tables has the events of all of them, whichever model they were
+        written through.
         """
         reference = reference_to(target)
+        instance = target if isinstance(target, models.Model) else None
         model = target[0] if isinstance(target, tuple) else type(target)
         if isinstance(model, str):
             model = find_model(model) or model
-        return self.filter(Q(object_key=reference.key) | _links_to(reference, model))
+        family = family_of(reference, model, instance)
+        condition = family.condition | _links_to(reference, model)
+        for parent in () if isinstance(model, str) else parents_of(model):
+            label = label_of(parent)
+            if label in family.keys:
+                as_parent = ObjectReference(model=label, object_id=family.keys[label])
+                condition |= _links_to(as_parent, parent)
+        return self.filter(condition)
 
     def of_model(self, model: type[models.Model] | str) -> Self:
-        """What happened to the objects of a model, given as a class or a label."""
-        return self.filter(model=label_of(model))
+        """What happened to the objects of a model, given as a class or a label.
+
+        Those of the models that inherit its table are among them. What was written through a
+        parent is not: it names the parent.
+        """
+        known = find_model(model) if isinstance(model, str) else model
+        labels = [label_of(model), *(map(label_of, descendants_of(known)) if known else ())]
+        return self.filter(model__in=labels) if len(labels) > 1 else self.filter(model=labels[0])
 
     def by_actor(self, user: Any) -> Self:
         """What a user did, given as an instance or a primary key."""

@@ -16,6 +16,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from trailkeeper.history.family import Family, Told, family_of, parts_of, told_by
 from trailkeeper.history.queryset import EventQuerySet, require_aware
 from trailkeeper.history.reference import (
     ObjectReference,
@@ -24,9 +25,11 @@ from trailkeeper.history.reference import (
     key_parts,
     reference_to,
 )
-from trailkeeper.history.versions import BEGINNINGS, VERSIONS, State
+from trailkeeper.history.versions import BEGINNINGS, VERSIONS, State, Version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from trailkeeper.models import Event
 
 M = TypeVar("M", bound=models.Model)
@@ -54,18 +57,23 @@ def as_of(target: Target, t: datetime.datetime) -> models.Model:
     require_aware(t)
     model = _model_of(target)
     reference = reference_to(target)
-    versions = _versions(reference)
+    family = family_of(reference, model, target if isinstance(target, models.Model) else None)
+    versions = _versions(family)
     until = versions.filter(
         # Events of the transaction that is still open have no time of commit.
         Q(committed_at__lte=t) | Q(committed_at=None, occurred_at__lte=t)
     )
-    newest = until.latest_first().first()
+    if parts_of(reference.model):
+        newest, state = _state_of_parts(reference, family, until)
+    else:
+        newest = until.latest_first().first()
+        state = {} if newest is None else _state(_names(model), _from(newest, until))
     name = _name_of(target, model, newest)
     if newest is None:
         raise _does_not_exist(model)(_why_nothing_before(versions, name))
     if newest.action == "delete":
         raise _does_not_exist(model)(f"{name} had already been deleted.")
-    return _instance(model, reference, _state(model, until, newest))
+    return _instance(model, reference, state)
 
 
 def _model_of(target: Target) -> type[models.Model]:
@@ -80,11 +88,11 @@ def _model_of(target: Target) -> type[models.Model]:
     return found
 
 
-def _versions(reference: ObjectReference) -> EventQuerySet:
+def _versions(family: Family) -> EventQuerySet:
     from trailkeeper.models import Event
 
     found: EventQuerySet = Event.objects.filter(
-        object_key=reference.key, kind="change", action__in=sorted(VERSIONS)
+        family.condition, kind="change", action__in=sorted(VERSIONS)
     )
     return found
 
@@ -111,28 +119,50 @@ def _name_of(target: Target, model: type[models.Model], newest: "Event | None") 
     return f"{model._meta.verbose_name} {target[1]}"
 
 
-def _state(model: type[models.Model], until: EventQuerySet, newest: "Event") -> State:
-    """The fields known at `newest`, by name."""
-    state: State = dict(newest.after)
-    unknown = set(newest.unavailable) - state.keys()
-    if newest.action in BEGINNINGS or _is_whole(model, newest):
-        return state
-    for event in until.latest_first()[1:]:
-        if event.action == "delete":
+def _from(newest: "Event", until: EventQuerySet) -> "Iterator[Event]":
+    """The versions, newest first; the older ones are read when they are asked for."""
+    yield newest
+    yield from until.latest_first()[1:]
+
+
+def _names(model: type[models.Model]) -> frozenset[str]:
+    """The fields that the model has today."""
+    return frozenset(field.name for field in model._meta.concrete_fields)
+
+
+def _state(names: frozenset[str], versions: "Iterable[Version]") -> State:
+    """The fields that are known at the newest of `versions`, which are in that order, by name."""
+    state: State = {}
+    unknown: set[str] = set()
+    for version in versions:
+        if version.action == "delete":
             break
-        for field, value in event.after.items():
+        for field, value in version.after.items():
             if field not in unknown:
                 state.setdefault(field, value)
-        unknown |= set(event.unavailable) - state.keys()
-        if event.action in BEGINNINGS or _is_whole(model, event):
+        unknown |= set(version.unavailable) - state.keys()
+        if version.action in BEGINNINGS or names <= version.after.keys() | set(version.unavailable):
             break
     return state
 
 
-def _is_whole(model: type[models.Model], event: "Event") -> bool:
-    """Whether the event has every field that the model has today."""
-    known = event.after.keys() | set(event.unavailable)
-    return all(field.name in known for field in model._meta.local_concrete_fields)
+def _state_of_parts(
+    reference: ObjectReference, family: Family, until: EventQuerySet
+) -> "tuple[Event | None, State]":
+    """The newest version that tells of the object's own row, and the state of all its rows."""
+    parts = {part.model: part for part in parts_of(reference.model)}
+    told: dict[str, list[Told]] = {label: [] for label in parts}
+    newest: Event | None = None
+    for event in until.latest_first().iterator():
+        for part, key, version in told_by(event, event.model or "", event.object_id or ""):
+            if part.model in parts and family.keys.get(part.model) == key:
+                told[part.model].append(version)
+                if newest is None and part.model == reference.model:
+                    newest = event
+    state: State = {}
+    for label, versions in told.items():
+        state |= _state(parts[label].names, versions)
+    return newest, state
 
 
 def _instance(model: type[models.Model], reference: ObjectReference, state: State) -> models.Model:

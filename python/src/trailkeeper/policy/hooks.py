@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from django.utils.module_loading import import_string
 
 from trailkeeper._recorder import canonical
+from trailkeeper.conf import settings
 from trailkeeper.failure import is_news, logger
 from trailkeeper.policy import rules
 
@@ -134,8 +135,11 @@ class Hook:
                 return None
             if not isinstance(data, Mapping):
                 raise TypeError(f"it gave a {type(data).__name__}, and no dict")
-            if canonical(dict(data)) is None:
+            json = canonical(dict(data))
+            if json is None:
                 raise ValueError("it gave what JSON cannot hold exactly")
+            if len(json) > settings["MAX_VALUE_BYTES"]:
+                raise ValueError("it gave more than MAX_VALUE_BYTES")
             return dict(data)
         except Exception as error:
             self._failed("enrich", error)

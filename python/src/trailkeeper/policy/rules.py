@@ -87,7 +87,8 @@ def model_rule(model: Model) -> Decision:
     if model._meta.app_label == "trailkeeper":
         return Decision(value=Level.NONE, why="the trail does not record itself")
     for pattern, level in entries():
-        if not is_field_pattern(pattern) and _admits(pattern, label, level):
+        # One about fields has a dot more than any label.
+        if _admits(pattern, label, level):
             return _by_policy(pattern, level)
     excluded, why = _admission(label)
     if excluded:
@@ -130,11 +131,9 @@ def unchanged_rule(model: Model) -> Decision:
 
 
 def tenant_field(model: Model) -> Decision | None:
-    """The field of its own that names the tenant of a model's rows; None if there is none."""
+    """The column that names the tenant of a model's rows; None if there is none."""
     columns = {
-        name: field
-        for field in model._meta.local_concrete_fields
-        for name in (field.name, field.attname)
+        name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)
     }
     found = choice_for(model, "TENANT_FIELD", "tenant", among=columns)
     if found is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from django.db import DEFAULT_DB_ALIAS
 
+from trailkeeper.capture.registry import own_part_of
 from trailkeeper.reconcile import recording
 from trailkeeper.reconcile.drift import Drift
 from trailkeeper.reconcile.links import LinkComparison
@@ -19,6 +20,7 @@ from trailkeeper.tables.stored import all_rows
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
+    from trailkeeper.tables.known import KnownLinks, KnownRows
 
 __all__ = ["Comparison", "Reconciliation", "drift"]
 
@@ -32,6 +34,10 @@ class Comparison(Protocol):
 
     rows: int
     not_comparable: Counter[str]
+
+    @property
+    def known(self) -> KnownRows | KnownLinks:
+        """What the trail knows."""
 
     def pages(self) -> Iterator[dict[Any, Drift]]:
         """What differs at first sight, page by page."""
@@ -63,7 +69,8 @@ class Reconciliation:
         records: bool = False,
         progress: Callable[[str, int], None] | None = None,
     ) -> None:
-        self._trackers = tracked_tables(models, using)
+        # Table by table: each row of an object that has several is compared by itself.
+        self._trackers = [own_part_of(tracker) for tracker in tracked_tables(models, using)]
         self._using = using
         self._tenant = tenant
         self._records = records
@@ -84,10 +91,10 @@ class Reconciliation:
                 name = f"{tracker.link.model}.{tracker.link.field}"
                 self.not_comparable[name] += all_rows(tracker, self._using).count()
                 continue
-            label = tracker.label if tracker.link is None else tracker.link.model
-            if label not in recorded and not all_rows(tracker, self._using).exists():
-                continue
             comparison = self._comparison(tracker)
+            is_recorded = not recorded.isdisjoint(comparison.known.models)
+            if not is_recorded and not all_rows(tracker, self._using).exists():
+                continue
             rows = self.rows
             for suspects in comparison.pages():
                 self.rows = rows + comparison.rows

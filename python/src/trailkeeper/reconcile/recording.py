@@ -15,6 +15,7 @@ reporting the place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from trailkeeper.capture.links import add_named_links
@@ -27,6 +28,7 @@ from trailkeeper.tables.events import add_version, locked_writer, names_of
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
+    from trailkeeper.history.versions import State
     from trailkeeper.reconcile.reconciliation import Comparison
 
 __all__ = ["record"]
@@ -76,12 +78,22 @@ def _add(transaction: Transaction, tracker: Tracker, drift: Drift) -> None:
         action=_action(drift),
         using=drift.database,
         object_id=drift.object_id,
+        tenant=_tenant_in(tracker, known),
         before=before,
         after=after,
         changed=changed,
         unavailable=[name for name in names if any(name not in state for state in known)],
         data=FOUND_BY,
     )
+
+
+def _tenant_in(tracker: Tracker, states: Sequence[State]) -> str | None:
+    """The tenant that the row itself names, as the newest of its states has it."""
+    if tracker.tenant is None:
+        return None
+    name = tracker.model._meta.get_field(tracker.tenant).name
+    value = next((state[name] for state in reversed(states) if name in state), None)
+    return None if value is None else str(value)
 
 
 def _action(drift: Drift) -> str:

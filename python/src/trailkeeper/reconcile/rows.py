@@ -13,7 +13,7 @@ from trailkeeper.capture.rows import CHUNK, chunked
 from trailkeeper.history.reference import primary_key_of
 from trailkeeper.history.versions import State, contradictions
 from trailkeeper.reconcile.drift import Drift
-from trailkeeper.tables.known import KnownRows, KnownVersion
+from trailkeeper.tables.kin import known_rows
 from trailkeeper.tables.stored import (
     all_rows,
     id_of_key,
@@ -25,6 +25,7 @@ from trailkeeper.tables.stored import (
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
+    from trailkeeper.tables.known import KnownVersion
 
 __all__ = ["RowComparison"]
 
@@ -33,7 +34,7 @@ class RowComparison:
     """Compares the rows of a table with the trail.
 
     Args:
-        tracker: of the table.
+        tracker: of the fields that stand in the table.
         using: alias of the database.
         tenant: whose events, where each tenant has tables of its own.
     """
@@ -41,7 +42,7 @@ class RowComparison:
     def __init__(self, tracker: Tracker, using: str, tenant: str | None) -> None:
         self.tracker = tracker
         self.using = using
-        self.known = KnownRows.of(tracker, using, tenant)
+        self.known = known_rows(tracker, using, tenant)
         meta = tracker.model._meta
         self.names = tracker.kept
         #: What the policy leaves out.

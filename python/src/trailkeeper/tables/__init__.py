@@ -2,7 +2,8 @@
 
 - `selection`: the tables that are meant.
 - `stored`: their rows, in pages.
-- `known`: the newest versions and links that the trail has, in pages.
+- `known`: the newest versions and links that the trail has, in pages; `kin`: those of rows that
+  objects of several models have.
 
 All of it only reads, and holds one page in memory, however long a table or its history is.
 """

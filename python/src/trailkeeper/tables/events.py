@@ -70,8 +70,7 @@ def _unavailable() -> Iterator[None]:
 
 def names_of(tracker: Tracker) -> list[str]:
     """The names of the tracked fields, in the order of the tracker."""
-    get_field = tracker.model._meta.get_field
-    return [get_field(name).name for name in tracker.attnames]
+    return [field.name for field in tracker.fields]
 
 
 def add_version(

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from trailkeeper import engine
 from trailkeeper.backend.literals import bind
@@ -21,7 +21,7 @@ from trailkeeper.history.versions import VERSIONS, State, end_of
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Link, Tracker
 
-__all__ = ["KnownLinks", "KnownRows", "KnownVersion", "Pair", "recorded_models"]
+__all__ = ["KnownLinks", "KnownRows", "KnownVersion", "Pair", "StoredVersion", "recorded_models"]
 
 #: How many events a page has; the events of one object are never divided.
 PAGE: Final = 20_000
@@ -37,7 +37,7 @@ Pair = tuple[str, str]
 _VERSIONS: Final = "(" + ", ".join(f"'{action}'" for action in sorted(VERSIONS)) + ")"
 _NEWEST_FIRST: Final = "occurred_at DESC, position DESC, seq DESC NULLS FIRST"
 _MICROSECONDS: Final = 'Timestamp(Microsecond, Some("UTC"))'
-_OLDEST_FIRST: Final = "occurred_at, position, seq NULLS LAST"
+OLDEST_FIRST: Final = "occurred_at, position, seq NULLS LAST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class KnownVersion:
         return {} if self.after is None else json.loads(self.after)
 
 
-class _Version(NamedTuple):
+class StoredVersion(NamedTuple):
     """The columns that tell the states of a version."""
 
     action: str
@@ -77,13 +77,27 @@ class _Version(NamedTuple):
     unavailable: list[str]
     redacted: State
 
+    @classmethod
+    def read(cls, columns: Sequence[Any]) -> StoredVersion:
+        """A version from its columns, those of JSON as text."""
+        action, changed, before, after, unavailable, redacted = columns
+        return cls(
+            action,
+            json.loads(changed or "[]"),
+            json.loads(before or "{}"),
+            json.loads(after or "{}"),
+            json.loads(unavailable or "[]"),
+            json.loads(redacted or "{}"),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """The events of the objects of one model in one database.
 
     Args:
-        model: label of the objects' model.
+        models: label of the objects' model; then those of others whose objects have rows in its
+            table.
         condition: which of their events, in SQL.
         using: the alias of the database.
         tenant: whose events, where each tenant has tables of its own.
@@ -91,7 +105,7 @@ class _Known:
             recorded until then tells nothing of the rows that are there now.
     """
 
-    model: str
+    models: tuple[str, ...]
     condition: str
     using: str
     tenant: str | None
@@ -104,8 +118,9 @@ class _Known:
             sql: the statement; it takes no parameters of its own.
             more: further conditions, with a mark for each of `params`.
         """
-        scope = f"kind = 'change' AND {self.condition} AND model = %s AND database = %s"
-        values: list[Any] = [self.model, self.using]
+        models = ", ".join(["%s"] * len(self.models))
+        scope = f"kind = 'change' AND {self.condition} AND model IN ({models}) AND database = %s"
+        values: list[Any] = [*self.models, self.using]
         if self.tenant is not None:
             scope += " AND tenant = %s"
             values.append(self.tenant)
@@ -120,7 +135,7 @@ class _Known:
         Naming thousands of keys costs the engine more than reading what stands between the first
         and the last, as long as little else does.
         """
-        keys = [f"{self.model}/{object_id}" for object_id in object_ids]
+        keys = [f"{model}/{object_id}" for model in self.models for object_id in object_ids]
         condition = " AND object_key BETWEEN %s AND %s"
         params: list[Any] = [min(keys), max(keys)]
         if len(keys) > FEW:
@@ -165,10 +180,12 @@ class KnownRows(_Known):
     names: frozenset[str]
 
     @classmethod
-    def of(cls, tracker: Tracker, using: str, tenant: str | None) -> KnownRows:
-        """Those of a tracker's table."""
+    def of(
+        cls, tracker: Tracker, using: str, tenant: str | None, heirs: Sequence[str] = ()
+    ) -> Self:
+        """Those of a tracker's table, in which objects of the models `heirs` have rows too."""
         return cls(
-            model=tracker.label,
+            models=(tracker.label, *heirs),
             condition=f"action IN {_VERSIONS}",
             using=using,
             tenant=tenant,
@@ -205,26 +222,19 @@ class KnownRows(_Known):
         """What all versions of each object together tell of its state now."""
         if not object_ids:
             return {}
-        names = ", ".join(_Version._fields)
+        names = ", ".join(StoredVersion._fields)
         condition, params = self._of_objects(object_ids)
         rows = self._ask(
             f"SELECT object_id, {names} FROM events WHERE {{scope}} "
-            f"ORDER BY object_key, {_OLDEST_FIRST}",
+            f"ORDER BY object_key, {OLDEST_FIRST}",
             condition,
             *params,
         )
         found: dict[str, State] = {}
         for object_id, versions in groupby(rows, key=lambda row: row[0]):
             state: State | None = None
-            for _, action, changed, before, after, unavailable, redacted in versions:
-                version = _Version(
-                    action,
-                    json.loads(changed or "[]"),
-                    json.loads(before or "{}"),
-                    json.loads(after or "{}"),
-                    json.loads(unavailable or "[]"),
-                    json.loads(redacted or "{}"),
-                )
+            for _, *columns in versions:
+                version = StoredVersion.read(columns)
                 state = end_of(version, state)
             found[object_id] = state or {}
         return found
@@ -286,7 +296,7 @@ class KnownLinks(_Known):
         # A field's name is an identifier: nothing in it needs to be quoted.
         return cls(
             condition=f"action IN ('link', 'unlink') AND changed = '[\"{link.field}\"]'",
-            model=link.model,
+            models=(link.model,),
             using=using,
             tenant=tenant,
             emptied_at=_emptied_at(tracker, using),
@@ -313,7 +323,7 @@ class KnownLinks(_Known):
             "SELECT object_id, action, related FROM (SELECT object_id, action, related, "
             "occurred_at, position, seq, ROW_NUMBER() OVER ("
             f"PARTITION BY object_key, related ORDER BY {_NEWEST_FIRST}) AS age "
-            f"FROM events WHERE {{scope}}) AS versions WHERE age = 1 ORDER BY {_OLDEST_FIRST}",
+            f"FROM events WHERE {{scope}}) AS versions WHERE age = 1 ORDER BY {OLDEST_FIRST}",
             condition,
             *params,
         )
