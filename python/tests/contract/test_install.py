@@ -16,11 +16,12 @@ from django.db.models.sql.compiler import (
 from tests.shop.models import Tag
 
 from trailkeeper import capture
-from trailkeeper.capture import compilers, cursors, deletes, instances, transactions
+from trailkeeper.capture import bulk, compilers, cursors, deletes, instances, transactions
 
 PLACES = {
     transactions: {(BaseDatabaseWrapper, name) for name in transactions._WRAPPERS},
     instances: {(models.Model, name) for name in ("from_db", *instances._WRAPPERS)},
+    bulk: {(models.QuerySet, "bulk_update")},
     deletes: {(Collector, "delete")},
     cursors: {(CursorWrapper, name) for name in cursors._WRAPPERS | cursors._ADDED},
     compilers: {
@@ -39,6 +40,7 @@ CLASSES = [
     Collector,
     CursorWrapper,
     models.Model,
+    models.QuerySet,
     SQLCompiler,
     SQLInsertCompiler,
     SQLUpdateCompiler,

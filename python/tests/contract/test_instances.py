@@ -209,3 +209,10 @@ def test_the_state_names_the_database_of_the_instance(order):
     assert order._state.db == "default"
     assert Order.objects.get(pk=order.pk)._state.db == "default"
     assert Tag(name="new")._state.db is None
+
+
+def test_bulk_update_has_these_parameters_and_leaves_the_instances_as_they_were_given(order):
+    assert parameters(models.QuerySet, "bulk_update") == ["objs", "fields", "batch_size"]
+    order.number = "2"
+    assert Order.objects.bulk_update([order], ["number"]) == 1
+    assert order.__dict__["number"] == Order.objects.get().number == "2"

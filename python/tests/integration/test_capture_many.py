@@ -1,6 +1,7 @@
 """Statements that write many rows: conflicts, large ones, and what they ask of the database."""
 
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from django.db import OperationalError, connection, models, transaction
@@ -366,3 +367,41 @@ def test_the_key_of_an_instance_may_be_text(recorded):
     tracker = tracker_of(Customer, connection.vendor)
     assert tracker.python_key_of([str(77), "Ada", False]) == 77
     assert recorded()[-1]["object_id"] == "77"
+
+
+def test_a_save_after_bulk_update_tells_nothing_twice(recorded):
+    Customer.objects.bulk_create([Customer(name="a"), Customer(name="b")])
+    customers = list(Customer.objects.order_by("pk"))
+    recorded()
+    for customer in customers:
+        customer.name += "!"
+    Customer.objects.bulk_update(iter(customers), ["name"])
+    assert [event["before"] for event in recorded()] == [{"name": "a"}, {"name": "b"}]
+    customers[0].save()
+    assert recorded() == []
+    customers[1].name = "c"
+    customers[1].save()
+    (event,) = recorded()
+    assert (event["before"], event["after"]["name"]) == ({"name": "b!"}, "c")
+
+
+def test_after_a_bulk_update_by_an_expression_the_old_value_is_not_known(recorded):
+    price = Price.objects.get(pk=Price.objects.create(code="a", amount=1).pk)
+    price.amount = F("amount") + 1
+    Price.objects.bulk_update([price], ["amount"])
+    price.amount = 5
+    price.save()
+    event = recorded()[-1]
+    assert (event["unavailable"], event["after"]["amount"]) == (["amount"], "5.00")
+
+
+def test_a_rolled_back_bulk_update_leaves_what_was_known(recorded):
+    customer = Customer.objects.get(pk=Customer.objects.create(name="a").pk)
+    recorded()
+    with suppress(ZeroDivisionError), transaction.atomic():
+        customer.name = "b"
+        Customer.objects.bulk_update([customer], ["name"])
+        raise ZeroDivisionError
+    customer.save()
+    (event,) = recorded()
+    assert event["before"] == {"name": "a"}

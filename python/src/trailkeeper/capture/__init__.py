@@ -2,13 +2,13 @@
 
 Each module wraps one mechanism of Django and lists what it wraps: `transactions` follows commits
 and rollbacks, `mysql` those that MariaDB makes by itself, `instances` what instances were loaded
-with, `deletes` which of them are deleted, `compilers` the statements of the ORM, `cursors` those
-that pass it by. `install()` puts all of them in place.
+with, `bulk` what they have after `bulk_update`, `deletes` which of them are deleted, `compilers`
+the statements of the ORM, `cursors` those that pass it by. `install()` puts all of them in place.
 """
 
 from __future__ import annotations
 
-from trailkeeper.capture import compilers, cursors, deletes, instances, mysql, transactions
+from trailkeeper.capture import bulk, compilers, cursors, deletes, instances, mysql, transactions
 
 __all__ = ["install", "uninstall"]
 
@@ -18,6 +18,7 @@ def install() -> None:
     transactions.install()
     mysql.install()
     instances.install()
+    bulk.install()
     deletes.install()
     compilers.install()
     cursors.install()
@@ -28,6 +29,7 @@ def uninstall() -> None:
     cursors.uninstall()
     compilers.uninstall()
     deletes.uninstall()
+    bulk.uninstall()
     instances.uninstall()
     mysql.uninstall()
     transactions.uninstall()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
@@ -97,6 +97,8 @@ class _Update:
             and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
         )
         key = {tracker.attnames[place] for place in tracker.pk}
+        #: Whether the statement gives the rows other keys.
+        self.moves = any(field.attname in key for field, _, _ in self.values)
         # In a transaction of SQLite nobody else writes, and no trigger changes what is sent.
         is_certain = (
             self.is_sent and compiler.connection.vendor == "sqlite" and not capture.is_autocommit()
@@ -109,7 +111,7 @@ class _Update:
             and len(self.olds) <= rows.KEPT
             and not has_triggers
             and self.result_type in (ROW_COUNT, NO_RESULTS)
-            and not any(field.attname in key for field, _, _ in self.values)
+            and not self.moves
             and returning.can_update(compiler, tracker)
         )
         self.returned: returning.Returned | None = None
@@ -225,17 +227,36 @@ class _Update:
     def _add(self, transaction: Transaction, old: rows.Row, new: rows.Row) -> bool:
         """Adds the events of a row; tells whether there are any."""
         tracker, alias = self.tracker, self.compiler.using
-        is_changed = transaction.change(
-            tracker.schema,
-            current_context(),
-            "update",
-            object_id_of(tracker, old) or object_id_of(tracker, new),
-            label_of_row(new, tracker, self.capture.connection),
-            old,
-            new,
-            alias,
-        )
+        old_id, new_id = object_id_of(tracker, old), object_id_of(tracker, new)
+        if self.moves and new_id is not None and old_id not in (None, new_id):
+            # An object is its key: that one is gone, and another one is there.
+            is_changed = self._tell(transaction, "delete", old_id, old, None)
+            self._tell(transaction, "create", new_id, None, new)
+        else:
+            is_changed = self._tell(transaction, "update", old_id or new_id, old, new)
         if tracker.through:
             links.follow(transaction, tracker, old, new, alias=alias)
         rights.add_row_changes(transaction, tracker, old, new, alias=alias)
         return is_changed
+
+    def _tell(
+        self,
+        transaction: Transaction,
+        action: Literal["create", "update", "delete"],
+        object_id: str | None,
+        old: rows.Row | None,
+        new: rows.Row | None,
+    ) -> bool:
+        """Adds one event; tells whether there was something to tell."""
+        row = new if new is not None else old
+        label = None if row is None else label_of_row(row, self.tracker, self.capture.connection)
+        return transaction.change(
+            self.tracker.schema,
+            current_context(),
+            action,
+            object_id,
+            label,
+            old,
+            new,
+            self.compiler.using,
+        )

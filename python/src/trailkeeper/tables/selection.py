@@ -32,6 +32,9 @@ def tracked_tables(names: Names | None, using: str) -> list[Tracker]:
     if names is None:
         chosen = [model for model in apps.get_models(include_auto_created=True) if _is_own(model)]
         chosen = [model for model in chosen if router.allow_migrate_model(using, model)]
+        # An app that has yet to be migrated has no rows.
+        present = _tables(using)
+        chosen = [model for model in chosen if _may_be_in(present, model)]
         trackers = [tracker_of(model, vendor) for model in chosen]
         return [tracker for tracker in trackers if tracker is not None]
     found: dict[type[models.Model], Tracker] = {}
@@ -49,6 +52,19 @@ def _is_own(model: type[models.Model]) -> bool:
     """Whether Django makes the table: rows of a view are written elsewhere."""
     meta: Any = model._meta
     return meta.managed and not meta.proxy and not meta.swapped
+
+
+def _tables(using: str) -> set[str]:
+    """The names of the tables in a database, in lower case."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        return {name.lower() for name in connection.introspection.table_names(cursor)}
+
+
+def _may_be_in(tables: set[str], model: type[models.Model]) -> bool:
+    name = model._meta.db_table.strip('"').lower()
+    # One in another schema is not among those that Django lists.
+    return "." in name or name in tables
 
 
 def _label(name: type[models.Model] | str) -> str:
