@@ -56,24 +56,31 @@ without_servers() {
 unset TRAILKEEPER_TEST_DATABASE_URL TRAILKEEPER_URL
 
 # shellcheck disable=SC2329 # called by the trap
-stop_servers() {
-    kill -- "-$servers" 2>/dev/null && wait "$servers" || true
+stop() {
+    local group
+    for group in "${groups[@]}"; do
+        kill -- "-$group" 2>/dev/null && wait "$group" || true
+    done
     rm -f "$log"
 }
 
 log=$(mktemp)
-# A process group of its own, to be ended as a whole.
+groups=()
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+echo "==> the tests on PostgreSQL and MariaDB run meanwhile, and are shown behind those on SQLite"
+# Each in a process group of its own, to be ended as a whole; in the background, so that the
+# first failure of one ends it, and not the other.
 set -m
 (on_servers "$@") >"$log" 2>&1 &
-servers=$!
-set +m
-trap stop_servers EXIT
-
-echo "==> the tests on PostgreSQL and MariaDB run meanwhile, and are shown behind those on SQLite"
-status=0
-# In the background too, so that its first failure ends it, and not the others.
+groups+=("$!")
 (without_servers "$@") &
-wait "$!" || status=$?
-wait "$servers" || status=$?
+groups+=("$!")
+set +m
+
+status=0
+wait "${groups[1]}" || status=$?
+wait "${groups[0]}" || status=$?
 cat "$log"
 ((status == 0)) || die "tests have failed: see above"
