@@ -39,7 +39,7 @@ from trailkeeper.tables.kin import known_rows
 from trailkeeper.tables.known import KnownLinks
 from trailkeeper.tables.links import pair_pages
 from trailkeeper.tables.selection import Names, tracked_tables
-from trailkeeper.tables.stored import id_of_key, key_pages, read_locked
+from trailkeeper.tables.stored import all_rows, id_of_key, key_pages, read_locked
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
@@ -114,6 +114,9 @@ def baseline(
 
 def _unknown(tracker: Tracker, using: str, tenant: str | None) -> Iterator[tuple[int, list[Any]]]:
     """For each page its number of rows, and the keys of those that the trail does not have."""
+    if not all_rows(tracker, using).exists():
+        # The trail is not asked about tables in which there is nothing.
+        return
     if tracker.link is not None:
         links = KnownLinks.of(tracker, tracker.link, using, tenant)
         for pairs in pair_pages(tracker, tracker.link, using):

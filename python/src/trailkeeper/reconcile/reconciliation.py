@@ -14,6 +14,7 @@ from trailkeeper.reconcile import recording
 from trailkeeper.reconcile.drift import Drift
 from trailkeeper.reconcile.links import LinkComparison
 from trailkeeper.reconcile.rows import RowComparison
+from trailkeeper.tables.kin import models_of_rows
 from trailkeeper.tables.known import recorded_models
 from trailkeeper.tables.selection import Names, tracked_tables
 from trailkeeper.tables.stored import all_rows
@@ -91,10 +92,10 @@ class Reconciliation:
                 name = f"{tracker.link.model}.{tracker.link.field}"
                 self.not_comparable[name] += all_rows(tracker, self._using).count()
                 continue
-            comparison = self._comparison(tracker)
-            is_recorded = not recorded.isdisjoint(comparison.known.models)
+            is_recorded = not recorded.isdisjoint(models_of_rows(tracker))
             if not is_recorded and not all_rows(tracker, self._using).exists():
                 continue
+            comparison = self._comparison(tracker)
             rows = self.rows
             for suspects in comparison.pages():
                 self.rows = rows + comparison.rows

@@ -25,16 +25,23 @@ if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
     from trailkeeper.history.family import Told
 
-__all__ = ["known_rows"]
+__all__ = ["known_rows", "models_of_rows"]
 
 
 def known_rows(tracker: Tracker, using: str, tenant: str | None) -> KnownRows:
     """The versions of the rows of the tracker's own table."""
     if not tracker.has_kin:
         return KnownRows.of(tracker, using, tenant)
-    own = own_part_of(tracker)
-    heirs = [label_of(model) for model in descendants_of(tracker.model)]
-    return _KnownParts.of(own, using, tenant, heirs)
+    _, *heirs = models_of_rows(tracker)
+    return _KnownParts.of(own_part_of(tracker), using, tenant, heirs)
+
+
+def models_of_rows(tracker: Tracker) -> list[str]:
+    """The labels of the models whose events tell of the rows of a table, its own first."""
+    if tracker.link is not None:
+        return [tracker.link.model]
+    heirs = descendants_of(tracker.model) if tracker.has_kin else ()
+    return [tracker.label, *map(label_of, heirs)]
 
 
 @dataclass(slots=True)
