@@ -27,6 +27,8 @@ pub(crate) struct Transaction {
     records: RecordBuffer,
     /// How many records have been written as prepared chunks.
     spilled: usize,
+    /// Whether something of it stands in the spool.
+    has_frames: bool,
     is_prepared: bool,
 }
 
@@ -34,7 +36,14 @@ pub(crate) struct Transaction {
 impl Transaction {
     #[new]
     fn new(recorder: Py<Recorder>) -> Self {
-        Self { recorder, id: None, records: RecordBuffer::new(), spilled: 0, is_prepared: false }
+        Self {
+            recorder,
+            id: None,
+            records: RecordBuffer::new(),
+            spilled: 0,
+            has_frames: false,
+            is_prepared: false,
+        }
     }
 
     /// How many events it holds.
@@ -222,7 +231,7 @@ impl Transaction {
 
     /// Marks the transaction as rolled back; nothing is written if nothing was.
     fn abort(&mut self) -> PyResult<()> {
-        let id = self.id;
+        let id = self.id.filter(|_| self.has_frames);
         self.reset();
         let Some(id) = id else { return Ok(()) };
         self.recorder.get().with_writer(|writer| writer.abort(id))
@@ -402,8 +411,12 @@ impl Transaction {
     fn write_prepared(&mut self, note: Option<&[u8]>) -> PyResult<()> {
         let id = self.begin()?;
         let first = u32::try_from(self.spilled)?;
-        let records = &self.records;
-        self.recorder.get().with_writer(|writer| writer.prepare(id, first, records, note))?;
+        let (records, has_frames) = (&self.records, &mut self.has_frames);
+        self.recorder.get().with_writer(|writer| {
+            let written = writer.prepare(id, first, records, note);
+            *has_frames |= written.is_ok() || writer.has_left_frame();
+            written
+        })?;
         self.spilled += self.records.len();
         self.records.clear();
         Ok(())
@@ -413,6 +426,7 @@ impl Transaction {
         self.id = None;
         self.records.clear();
         self.spilled = 0;
+        self.has_frames = false;
         self.is_prepared = false;
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Appender {
     frames: Vec<u8>,
     /// Marks whose write failed, oldest first: they come before whatever is written next.
     owed: VecDeque<Vec<u8>>,
+    /// Whether the last append failed behind its first frame, which stays.
+    has_left_frame: bool,
     usage: Usage,
 }
 
@@ -78,12 +80,18 @@ impl Appender {
             retired: Vec::new(),
             frames: Vec::new(),
             owed: VecDeque::new(),
+            has_left_frame: false,
             usage: Usage::default(),
         })
     }
 
     pub(crate) fn writer(&self) -> WriterId {
         self.writer
+    }
+
+    /// Whether the last append failed and has left its first frame behind.
+    pub(crate) fn has_left_frame(&self) -> bool {
+        self.has_left_frame
     }
 
     pub(crate) fn spool(&self) -> &Arc<Shared> {
@@ -104,6 +112,7 @@ impl Appender {
         }
         self.frames.clear();
         let first_len = build(&mut self.frames)?;
+        self.has_left_frame = false;
         if self.frames.is_empty() {
             return Ok(());
         }
@@ -182,6 +191,7 @@ impl Appender {
         self.usage.appended += segment.len - before;
         let Err(failure) = written else { return Ok(()) };
         let error = SpoolError::write(&segment.path, failure.source);
+        self.has_left_frame = segment.len > before;
         if failure.is_dirty {
             // Nothing may follow bytes that could not be cut off.
             self.retired.extend(self.segment.take());

@@ -90,6 +90,14 @@ impl Writer {
         })
     }
 
+    /// Whether the last append failed and has left its first frame behind: the chunk of a
+    /// [`prepare`](Self::prepare) without its seal. Repeat it, or [`abort`](Self::abort) the
+    /// transaction: it is open until this writer is gone, and so is its segment.
+    #[must_use]
+    pub fn has_left_frame(&self) -> bool {
+        self.appender.has_left_frame()
+    }
+
     /// Drops the prepared records at `position` and above: a savepoint was rolled back.
     #[expect(clippy::missing_errors_doc, reason = "common to all appends: see the type")]
     pub fn truncate(

@@ -101,6 +101,25 @@ def test_on_a_full_disk_raise_fails_the_write_with_its_event(tmp_path, settings,
         spool.reset()
 
 
+@pytest.mark.drift("its spool is unmounted")
+def test_what_finds_no_room_leaves_nothing_behind(tmp_path, settings):
+    settings.TRAILKEEPER = {**settings.TRAILKEEPER, "ON_FAILURE": "raise"}
+    with mounted(tmp_path / "spool", "1m") as folder:
+        customer = Customer.objects.create(name="Ada")
+        trailkeeper.flush()
+        filler = fill(folder)
+        used = spool.recorder().usage()
+        for number in range(500):
+            with pytest.raises(RecordingError):
+                Order.objects.create(number=str(number), customer=customer, notes="n" * 5000)
+        filler.unlink()
+        Customer.objects.create(name="after")
+        # A mark for each that was refused would be 10,000 bytes.
+        assert spool.recorder().usage() - used < 5000
+        drain_until_settled()
+        spool.reset()
+
+
 def segments(folder):
     return set((folder / "spool" / "writers").glob("*.seg"))
 
