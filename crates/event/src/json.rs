@@ -11,7 +11,14 @@ use std::cmp::Ordering;
 /// above U+FFFF and the other one from U+E000 to U+FFFF.
 #[must_use]
 pub fn compare_utf16(left: &str, right: &str) -> Ordering {
-    left.encode_utf16().cmp(right.encode_utf16())
+    /// The first byte of U+E000, above which the order of bytes is another one.
+    const PRIVATE: u8 = 0xEE;
+    let pairs = left.bytes().zip(right.bytes());
+    match pairs.into_iter().find(|(one, other)| one != other) {
+        None => left.len().cmp(&right.len()),
+        Some((one, other)) if one < PRIVATE && other < PRIVATE => one.cmp(&other),
+        Some(_) => left.encode_utf16().cmp(right.encode_utf16()),
+    }
 }
 
 /// Appends `text` as a JSON string in canonical form.

@@ -8,7 +8,8 @@
 //!   each at once, so that later mutation of a value changes nothing.
 //! - `Layout` knows where their values stand in rows.
 //! - `Loader` notes what instances are loaded with, as `Loaded`.
-//! - `look` and `examine` tell what raw SQL writes.
+//! - `Saver` records saves by `SavePlan`s.
+//! - `raw_look` and `examine` tell what raw SQL writes.
 //! - `Context` holds the items that many events share.
 //! - `Transaction` collects the events of one
 //!   database transaction and writes them through the process's
@@ -27,6 +28,7 @@ mod load;
 mod mask;
 mod recorder;
 mod row;
+mod save;
 mod schema;
 mod sql;
 mod state;
@@ -44,6 +46,9 @@ fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<load::Loader>()?;
     module.add_class::<row::Layout>()?;
     module.add_class::<recorder::Recorder>()?;
+    module.add_class::<save::Save>()?;
+    module.add_class::<save::SavePlan>()?;
+    module.add_class::<save::Saver>()?;
     module.add_class::<schema::Schema>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_function(wrap_pyfunction!(context::decode, module)?)?;
@@ -51,7 +56,7 @@ fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(row::frozen, module)?)?;
     module.add_function(wrap_pyfunction!(sql::control_of, module)?)?;
     module.add_function(wrap_pyfunction!(sql::examine, module)?)?;
-    module.add_function(wrap_pyfunction!(sql::look, module)?)?;
+    module.add_function(wrap_pyfunction!(sql::raw_look, module)?)?;
     module.add("RecorderError", py.get_type::<error::RecorderError>())?;
     module.add("SpoolFullError", py.get_type::<error::SpoolFullError>())?;
     module.add("SpoolCorruptError", py.get_type::<error::SpoolCorruptError>())?;

@@ -22,7 +22,7 @@ pub(crate) struct Loaded {
 #[pymethods]
 impl Loaded {
     /// The values.
-    fn row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    pub(crate) fn row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.values.iter().map(|value| value.bind_borrowed(py)))
     }
 

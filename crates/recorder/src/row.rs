@@ -41,12 +41,36 @@ impl Layout {
     ///
     /// In the first `NotImplemented` stands for what is not written, in both `...` for what is not known. `before` is the row as it
     /// was known; `values` is the list of tuples of field, model and value that Django's `Model._do_update` sends.
-    fn written<'py>(
+    #[pyo3(name = "written")]
+    fn written_py<'py>(
         &self,
         before: Option<&Bound<'py, PyTuple>>,
         key: &Bound<'py, PyAny>,
         values: &Bound<'py, PyList>,
     ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>, bool)> {
+        let Written { sent, known, is_computed } = self.written(before, key, values)?;
+        Ok((sent, known, is_computed))
+    }
+}
+
+/// What a save writes.
+pub(crate) struct Written<'py> {
+    /// The row as it is sent, `NotImplemented` for what is not.
+    pub(crate) sent: Bound<'py, PyTuple>,
+    /// The row as it is known then.
+    pub(crate) known: Bound<'py, PyTuple>,
+    /// Whether the database computes some of it.
+    pub(crate) is_computed: bool,
+}
+
+impl Layout {
+    /// See the method of this name in Python.
+    pub(crate) fn written<'py>(
+        &self,
+        before: Option<&Bound<'py, PyTuple>>,
+        key: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyList>,
+    ) -> PyResult<Written<'py>> {
         let py = values.py();
         let unknown = || py.Ellipsis().into_bound(py);
         let mut is_computed = !self.generated.is_empty();
@@ -91,17 +115,15 @@ impl Layout {
         freeze(py, &mut row, &self.mutable)?;
         let kept = PyTuple::new(py, &row)?;
         if written.iter().all(|is_written| *is_written) {
-            return Ok((kept.clone(), kept, is_computed));
+            return Ok(Written { sent: kept.clone(), known: kept, is_computed });
         }
         let unwritten = py.NotImplemented();
         for (value, _) in row.iter_mut().zip(written).filter(|(_, is_written)| !is_written) {
             *value = unwritten.bind(py).clone();
         }
-        Ok((PyTuple::new(py, row)?, kept, is_computed))
+        Ok(Written { sent: PyTuple::new(py, row)?, known: kept, is_computed })
     }
-}
 
-impl Layout {
     /// How many values a row has.
     pub(crate) fn len(&self) -> usize {
         self.places.len()
@@ -201,6 +223,10 @@ fn is_expression(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     })?;
     let class = value.get_type_ptr();
     if plain.iter().any(|plain| std::ptr::eq(plain.as_ptr().cast(), class)) {
+        return Ok(false);
+    }
+    // A choice is a text or a number of a class of its own.
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyInt>() {
         return Ok(false);
     }
     value.hasattr(pyo3::intern!(py, "resolve_expression"))

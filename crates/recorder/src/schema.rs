@@ -26,6 +26,8 @@ enum Kind {
     Date,
     Uuid,
     Json,
+    /// A file by its name.
+    File,
     /// Holds values of another field, and may change in place: normalised also where it stands encoded.
     Container,
     Any,
@@ -43,6 +45,7 @@ impl Kind {
             "date" => Self::Date,
             "uuid" => Self::Uuid,
             "json" => Self::Json,
+            "file" => Self::File,
             "container" => Self::Container,
             "any" => Self::Any,
             _ => return Err(PyValueError::new_err(format!("no field kind is called {name}"))),
@@ -123,10 +126,12 @@ impl Schema {
 
 impl Schema {
     /// Whether a value of the field stays what it is as long as it is the same object.
-    pub(crate) fn is_immutable(&self, index: usize) -> bool {
-        let may_change =
-            |field: &Field| matches!(field.kind, Kind::Json | Kind::Container | Kind::Any);
-        self.fields.get(index).is_some_and(|field| !may_change(field))
+    pub(crate) fn is_immutable(&self, index: usize, value: &Bound<'_, PyAny>) -> bool {
+        self.fields.get(index).is_some_and(|field| match field.kind {
+            Kind::Json | Kind::Container | Kind::Any => false,
+            Kind::File => value.is_exact_instance_of::<PyString>() || value.is_none(),
+            _ => true,
+        })
     }
 
     /// The places of the fields in the order of their names, with what is recorded of each.
@@ -178,8 +183,14 @@ impl Field {
         let py = value.py();
         match self.kind {
             Kind::Text => {
-                if let Ok(text) = value.cast_exact::<PyString>() {
+                // Also that of a choice, of which the database has the text.
+                if let Ok(text) = value.cast::<PyString>() {
                     return Ok(write_text(out, text));
+                }
+            }
+            Kind::File => {
+                if let Ok(name) = value.cast_exact::<PyString>() {
+                    return Ok(write_text(out, name));
                 }
             }
             Kind::Int => {

@@ -110,7 +110,7 @@ impl States {
         let start = end + 1;
         let is_known = push_field(&mut self.after, schema, index, new)?;
         let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
-        let is_same = is_known && old.is(new) && schema.is_immutable(index);
+        let is_same = is_known && old.is(new) && schema.is_immutable(index, new);
         if !is_same {
             self.old.clear();
             if !push_field(&mut self.old, schema, index, Some(old))? || !is_known {
@@ -143,7 +143,7 @@ impl States {
             return Ok(true);
         }
         let (Some(old), Some(new)) = (old, new) else { return Ok(false) };
-        if old.is(new) && schema.is_immutable(index) && !is_unknown(new) {
+        if old.is(new) && schema.is_immutable(index, new) && !is_unknown(new) {
             return Ok(true);
         }
         self.old.clear();

@@ -35,7 +35,7 @@ pub(crate) struct Transaction {
 #[pymethods]
 impl Transaction {
     #[new]
-    fn new(recorder: Py<Recorder>) -> Self {
+    pub(crate) fn new(recorder: Py<Recorder>) -> Self {
         Self {
             recorder,
             id: None,
@@ -196,7 +196,7 @@ impl Transaction {
     /// `note` says how to find out what became of the transaction.
     ///
     /// If that fails the transaction is dropped, what was written of it before included.
-    fn prepare(&mut self, note: &[u8]) -> PyResult<()> {
+    pub(crate) fn prepare(&mut self, note: &[u8]) -> PyResult<()> {
         let written = self.write_prepared(Some(note));
         self.is_prepared = written.is_ok();
         if written.is_err() {
@@ -218,7 +218,7 @@ impl Transaction {
 
     /// Marks the prepared transaction as committed that was one statement in autocommit: its events happened now. Those added
     /// since stand in place of the prepared ones, with their own times.
-    fn commit_at_once(&mut self) -> PyResult<()> {
+    pub(crate) fn commit_at_once(&mut self) -> PyResult<()> {
         if !self.records.is_empty() {
             return self.commit();
         }
@@ -230,7 +230,7 @@ impl Transaction {
     }
 
     /// Marks the transaction as rolled back; nothing is written if nothing was.
-    fn abort(&mut self) -> PyResult<()> {
+    pub(crate) fn abort(&mut self) -> PyResult<()> {
         let id = self.id.filter(|_| self.has_frames);
         self.reset();
         let Some(id) = id else { return Ok(()) };
@@ -238,7 +238,7 @@ impl Transaction {
     }
 
     /// Marks the prepared transaction as one whose outcome is not known.
-    fn uncertain(&mut self) -> PyResult<()> {
+    pub(crate) fn uncertain(&mut self) -> PyResult<()> {
         let id = self.id;
         self.reset();
         let Some(id) = id else { return Ok(()) };
@@ -285,15 +285,15 @@ impl Transaction {
 }
 
 /// The change of one object.
-struct Change<'a, 'py> {
-    schema: &'a Schema,
-    context: &'a Context,
-    shape: Shape,
-    object_id: Option<&'a str>,
-    label: Option<&'a Bound<'py, PyString>>,
-    before: Option<&'a Bound<'py, PyTuple>>,
-    after: Option<&'a Bound<'py, PyTuple>>,
-    database: &'a str,
+pub(crate) struct Change<'a, 'py> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) context: &'a Context,
+    pub(crate) shape: Shape,
+    pub(crate) object_id: Option<&'a str>,
+    pub(crate) label: Option<&'a Bound<'py, PyString>>,
+    pub(crate) before: Option<&'a Bound<'py, PyTuple>>,
+    pub(crate) after: Option<&'a Bound<'py, PyTuple>>,
+    pub(crate) database: &'a str,
 }
 
 impl Change<'_, '_> {
@@ -351,8 +351,12 @@ impl Change<'_, '_> {
 const VETOED: &str = "change.vetoed";
 
 impl Transaction {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.__len__() == 0
+    }
+
     /// Gives false for an update that changed nothing, and adds nothing then, and for a change that is vetoed.
-    fn push_change(&mut self, change: &Change<'_, '_>) -> PyResult<bool> {
+    pub(crate) fn push_change(&mut self, change: &Change<'_, '_>) -> PyResult<bool> {
         let label = change.label.map(|text| lossy_text(text).0);
         Encoder::with(|encoder| {
             let states = &mut encoder.states;

@@ -436,12 +436,15 @@ fn write_set(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyRes
 
 fn write_dict(out: &mut Vec<u8>, object: &Bound<'_, PyDict>, depth: usize) -> PyResult<Fidelity> {
     let mut fidelity = Fidelity::Exact;
-    let mut entries = Vec::with_capacity(object.len());
+    let mut members = Vec::with_capacity(object.len());
     for (key, value) in object.iter() {
-        let key = key_text(&key)?;
-        let (text, exact) = lossy_text(&key);
+        members.push((key_text(&key)?, value));
+    }
+    let mut entries = Vec::with_capacity(members.len());
+    for (key, value) in &members {
+        let (text, exact) = lossy_text(key);
         fidelity = fidelity.and(exact);
-        entries.push((text.into_owned(), value));
+        entries.push((text, value));
     }
     entries.sort_by(|left, right| compare_utf16(&left.0, &right.0));
     // Keys that differ in Python may have one text: the last one stands, as in `json.dumps`.

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, final
 
 class RecorderError(Exception): ...
@@ -14,7 +14,7 @@ def examine(
     sql: str, vendor: str, has_parameters: bool
 ) -> tuple[list[tuple[str, str | None, str | None, bool]], str, bool] | None: ...
 def frozen(values: tuple[Any, ...], places: tuple[int, ...]) -> tuple[Any, ...]: ...
-def look(sql: object) -> int: ...
+def raw_look(connection: object, sql: object) -> int: ...
 
 @final
 class Context:
@@ -67,6 +67,31 @@ class Recorder:
     def has_consumer(self) -> bool: ...
     def write_owed(self) -> None: ...
     def sync(self) -> None: ...
+
+@final
+class Save:
+    def end(self, result: object) -> None: ...
+    def abort(self) -> None: ...
+    def uncertain(self) -> None: ...
+
+@final
+class SavePlan:
+    def __new__(cls, schema: Schema, layout: Layout, has_label: bool) -> SavePlan: ...
+
+@final
+class Saver:
+    def __new__(
+        cls,
+        trackers: Mapping[Any, Any],
+        spool: dict[str, Any],
+        disabling: dict[str, Any],
+        layers: dict[str, Any],
+        losses: object,
+        settings: object,
+        refuse: Callable[..., Any],
+        unlabelled: Callable[..., None],
+    ) -> Saver: ...
+    def begin(self, compiler: object) -> Save | None: ...
 
 @final
 class Schema:

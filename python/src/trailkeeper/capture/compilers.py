@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.sql.compiler import SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 
-from trailkeeper.capture import deletes, inserts, updates
+from trailkeeper.capture import deletes, inserts, saves, updates
 from trailkeeper.capture.cursors import COMPILER
 from trailkeeper.capture.passing import pass_over
 from trailkeeper.capture.registry import tracker_of
@@ -40,9 +40,22 @@ def _wrap(
     name: str,
     record: Callable[[Any, Tracker, Capture, partial[Any]], Any],
 ) -> None:
-    original = getattr(compiler_class, name)
-    _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
+    _replace(compiler_class, name, _recorded(getattr(compiler_class, name), record))
 
+
+def _wrap_update(name: str) -> None:
+    original = getattr(SQLUpdateCompiler, name)
+    _replace(SQLUpdateCompiler, name, saves.quickly(original, _recorded(original, updates.record)))
+
+
+def _replace(compiler_class: type[Any], name: str, execute: Callable[..., Any]) -> None:
+    _originals.append((compiler_class, name, compiler_class.__dict__.get(name)))
+    setattr(compiler_class, name, execute)
+
+
+def _recorded(
+    original: Callable[..., Any], record: Callable[[Any, Tracker, Capture, partial[Any]], Any]
+) -> Callable[..., Any]:
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
         connection = self.connection
         attributes = connection.__dict__
@@ -64,7 +77,7 @@ def _wrap(
         finally:
             attributes[COMPILER] = outer
 
-    setattr(compiler_class, name, execute)
+    return execute
 
 
 def install() -> None:
@@ -72,11 +85,11 @@ def install() -> None:
     if _originals:
         return
     _wrap(SQLInsertCompiler, "execute_sql", inserts.record)
-    _wrap(SQLUpdateCompiler, "execute_sql", updates.record)
+    _wrap_update("execute_sql")
     _wrap(SQLDeleteCompiler, "execute_sql", deletes.record)
     if hasattr(SQLUpdateCompiler, "execute_returning_sql"):
         # Where it returns nothing it calls `execute_sql`, which then finds nothing left to do.
-        _wrap(SQLUpdateCompiler, "execute_returning_sql", updates.record)
+        _wrap_update("execute_returning_sql")
 
 
 def uninstall() -> None:

@@ -25,28 +25,30 @@ from typing import Any, Final
 
 from django.db.backends.utils import CursorWrapper
 
-from trailkeeper._recorder import look
+from trailkeeper._recorder import raw_look
 from trailkeeper.capture import control, opaque
 from trailkeeper.capture.opaque import Found, Write
 
-__all__ = ["COMPILER", "install", "uninstall"]
+__all__ = ["COMPILER", "compiling", "install", "uninstall"]
 
 #: Attribute of a connection: the compiler that is executing its statement, which is no raw SQL.
 COMPILER: Final = "_trailkeeper_compiler"
 
-#: What `look` says of a statement that does not only read.
-MAY_WRITE: Final = 1
+#: What `raw_look` says of a statement that controls the transaction; it says 0 of one that only
+#: reads, or that a compiler has made.
 CONTROLS: Final = 2
 
 
-def _is_compiled(connection: Any, sql: Any) -> bool:
-    """Whether a compiler has made `sql`.
-
-    While a compiler works, a field may execute raw SQL of its own, for a number from a sequence
-    table. So the statement must name the compiler's table too.
-    """
-    compiler = connection.__dict__.get(COMPILER)
-    return compiler is not None and compiler.query.model._meta.db_table in sql
+@contextmanager
+def compiling(compiler: Any) -> Iterator[None]:
+    """Says that a compiler executes its statement."""
+    attributes = compiler.connection.__dict__
+    outer = attributes.get(COMPILER)
+    attributes[COMPILER] = compiler
+    try:
+        yield
+    finally:
+        attributes[COMPILER] = outer
 
 
 def _found(cursor: Any, sql: Any, has_parameters: bool) -> Found:
@@ -62,9 +64,9 @@ _originals: dict[str, Any] = {}
 
 
 def _execute(self: Any, sql: Any, params: Any, *more: Any) -> Any:
-    kind = look(sql)
+    kind = raw_look(self.db, sql)
     execute = _originals["_execute"]
-    if not kind or (kind == MAY_WRITE and _is_compiled(self.db, sql)):
+    if not kind:
         return execute(self, sql, params, *more)
     run = partial(execute, self, sql, params, *more)
     if kind == CONTROLS:
@@ -74,7 +76,7 @@ def _execute(self: Any, sql: Any, params: Any, *more: Any) -> Any:
 
 def _executemany(self: Any, sql: Any, param_list: Any, *more: Any) -> Any:
     execute = _originals["_executemany"]
-    if not look(sql) or _is_compiled(self.db, sql):
+    if not raw_look(self.db, sql):
         return execute(self, sql, param_list, *more)
     return opaque.run(
         self, partial(_found, self, sql, True), partial(execute, self, sql, param_list, *more)

@@ -47,7 +47,7 @@ _KINDS: Final[list[tuple[type[models.Field[Any, Any]], str]]] = [
     (models.JSONField, "json"),
     (models.DateTimeField, "datetime"),
     (models.DateField, "date"),
-    (models.FileField, "any"),
+    (models.FileField, "file"),
     (models.GenericIPAddressField, "any"),
     (models.CharField, "text"),
     (models.TextField, "text"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["describe", "label_of", "label_of_row"]
+__all__ = ["describe", "label_of", "label_of_row", "unlabelled"]
 
 
 def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper) -> str | None:
@@ -29,15 +29,18 @@ def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper)
     overrides["cursor"] = overrides["chunked_cursor"] = refuse
     try:
         return str(instance)
-    except QueryRefusedError:
-        return None
     except Exception as error:
-        if is_news((tracker.label, type(error))):
-            logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
+        unlabelled(tracker, error)
         return None
     finally:
         overrides.pop("cursor", None)
         overrides.pop("chunked_cursor", None)
+
+
+def unlabelled(tracker: Tracker, error: Exception) -> None:
+    """Logs why an instance could not say how it is shown, unless that takes a query."""
+    if not isinstance(error, QueryRefusedError) and is_news((tracker.label, type(error))):
+        logger.warning("trailkeeper could not label a %s: %r", tracker.label, error)
 
 
 def label_of_row(

@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.db import models
 
-from trailkeeper._recorder import Layout, Schema
+from trailkeeper._recorder import Layout, SavePlan, Schema
 from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, spec_of
 from trailkeeper.conf import settings
 from trailkeeper.kin import has_kin, key_root_of, owner_of
@@ -40,6 +40,7 @@ __all__ = [
     "plan_of",
     "plans",
     "tracker_of",
+    "trackers",
     "why",
 ]
 
@@ -89,6 +90,7 @@ class Tracker:
         generated: places of the fields that the database computes; both without those skipped.
         pk: places of the fields of the primary key.
         layout: where the values of the fields stand in a row.
+        save: how `Model.save()` is recorded without Python, where that is possible.
         is_plain_key: whether the key is one field and neither a secret nor folded, so that its text
             is the object's id.
         is_folded_key: whether the database may find a row by another spelling of its key.
@@ -116,6 +118,7 @@ class Tracker:
     generated: tuple[int, ...]
     pk: tuple[int, ...]
     layout: Layout
+    save: SavePlan | None
     is_plain_key: bool
     is_folded_key: bool
     parents: tuple[type[models.Model], ...]
@@ -142,18 +145,19 @@ class Tracker:
 #: How instances of each model are loaded, as far as they have been; None if it is not tracked.
 plans: dict[type[models.Model], Layout | None] = {}
 
-_trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
+#: What is known of each model on each kind of database; None if it is not tracked.
+trackers: dict[tuple[type[models.Model], str], Tracker | None] = {}
 _parts: dict[tuple[type[models.Model], str, frozenset[type[models.Model]]], Tracker] = {}
 
 
 def tracker_of(model: type[models.Model], vendor: str) -> Tracker | None:
     """The tracker of `model` on a database of `vendor`; None if it is not tracked."""
     try:
-        return _trackers[model, vendor]
+        return trackers[model, vendor]
     except KeyError:
         concrete = model._meta.concrete_model or model
         tracker = _make(concrete, vendor) if is_tracked(concrete) else None
-        _trackers[model, vendor] = tracker
+        trackers[model, vendor] = tracker
         return tracker
 
 
@@ -274,7 +278,7 @@ def mask_key() -> bytes:
 def reset() -> None:
     """Forgets all trackers: settings or models have changed."""
     global _tables
-    _trackers.clear()
+    trackers.clear()
     _parts.clear()
     plans.clear()
     _tables = (None, {}, {})
@@ -322,6 +326,14 @@ def _make(
     )
     has_secret_pk = any(is_secret(field) for field in pk_fields)
     is_folded_key = any(is_folded(field, vendor) for field in pk_fields)
+    through = tuple(link for owner in owners for link in _links_through(owner))
+    layout = Layout(attnames, pk[0] if len(pk) == 1 else None, mutable, generated)
+    is_plain_key = len(pk) == 1 and not has_secret_pk and not is_folded_key
+    # What an object shows itself as is made of its values.
+    has_label = (
+        model.__str__ is not models.Model.__str__ and model_rule(model).level is not Level.METADATA
+    )
+    has_plain_rows = is_plain_key and not (has_kin(model) or generated or through)
     return Tracker(
         model=model,
         label=meta.label_lower,
@@ -335,19 +347,18 @@ def _make(
         mutable=mutable,
         generated=generated,
         pk=pk,
-        layout=Layout(attnames, pk[0] if len(pk) == 1 else None, mutable, generated),
-        is_plain_key=len(pk) == 1 and not has_secret_pk and not is_folded_key,
+        layout=layout,
+        save=SavePlan(schema, layout, has_label) if has_plain_rows else None,
+        is_plain_key=is_plain_key,
         is_folded_key=is_folded_key,
         parents=tuple(owner for owner in owners if owner is not model),
         has_kin=has_kin(model),
         is_whole=tables is None,
         has_secret_pk=has_secret_pk,
-        # What an object shows itself as is made of its values.
-        has_label=model.__str__ is not models.Model.__str__
-        and model_rule(model).level is not Level.METADATA,
+        has_label=has_label,
         tenant=None if tenant_place is None else attnames[tenant_place],
         link=_link_of(model),
-        through=tuple(link for owner in owners for link in _links_through(owner)),
+        through=through,
     )
 
 

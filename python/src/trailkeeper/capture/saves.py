@@ -10,25 +10,79 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from trailkeeper import spool
-from trailkeeper._recorder import frozen
+from trailkeeper import layers, spool
+from trailkeeper._recorder import Saver, frozen
 from trailkeeper.capture import links, rows, statement
+from trailkeeper.capture.cursors import compiling
 from trailkeeper.capture.instances import known_values, remember
-from trailkeeper.capture.labels import label_of
-from trailkeeper.capture.registry import object_id_of
-from trailkeeper.capture.transactions import tell_losses
-from trailkeeper.failure import losses, report
+from trailkeeper.capture.labels import label_of, unlabelled
+from trailkeeper.capture.registry import object_id_of, trackers
+from trailkeeper.capture.transactions import is_uncertain, tell_losses
+from trailkeeper.conf import settings
+from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
+from trailkeeper.policy import disabling
+from trailkeeper.quiet import refuse
 
 if TYPE_CHECKING:
     from trailkeeper._recorder import Transaction
     from trailkeeper.capture.registry import Tracker
     from trailkeeper.capture.transactions import Capture
 
-__all__ = ["record"]
+__all__ = ["quickly", "record"]
 
 #: Types of keys whose text is their id, without asking further.
 PLAIN_KEYS: Final = frozenset({int, str, UUID})
+
+
+def quickly(original: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of the update compiler that records saves in autocommit by two native calls.
+
+    Args:
+        original: the method of Django.
+        otherwise: records all other statements.
+    """
+    saver = Saver(
+        trackers,
+        vars(spool),
+        vars(disabling),
+        vars(layers),
+        losses,
+        settings,
+        refuse,
+        unlabelled,
+    )
+    begin = saver.begin
+
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            save = begin(self)
+        except Exception as error:
+            report(error, events=1, doing=_doing(self))
+            with compiling(self):
+                return original(self, *args, **kwargs)
+        if save is None:
+            return otherwise(self, *args, **kwargs)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            outcome = save.uncertain if is_uncertain(error) else save.abort
+            statement.mark(outcome, _doing(self))
+            raise
+        try:
+            save.end(result)
+        except Exception as error:
+            # The statement has happened: the rows will say.
+            doing = _doing(self)
+            report_mark(error, doing=doing)
+            statement.mark(save.uncertain, doing)
+        return result
+
+    return execute
+
+
+def _doing(compiler: Any) -> str:
+    return f"record the update of a {compiler.query.model._meta.label_lower}"
 
 
 def record(
