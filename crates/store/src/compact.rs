@@ -123,16 +123,11 @@ impl Store {
             let bytes = bytes.ok_or_else(|| {
                 StoreError::corrupt(format!("the file {} is missing", file.path()))
             })?;
-            let file = file.clone();
-            let done = tokio::task::spawn_blocking(move || {
-                merger.push(&file, bytes)?;
-                Ok::<_, StoreError>(merger)
-            });
-            merger = done.await.map_err(StoreError::internal)??;
+            // On the caller's thread: a pool's threads would each keep the memory that this takes.
+            tokio::task::block_in_place(|| merger.push(file, bytes))?;
         }
         let (first, month) = (merger.first, merger.month.clone());
-        let encoded = tokio::task::spawn_blocking(|| merger.finish()).await;
-        let encoded = encoded.map_err(StoreError::internal)??;
+        let encoded = tokio::task::block_in_place(|| merger.finish())?;
         self.put_events(month, first, encoded).await
     }
 
