@@ -16,7 +16,7 @@ from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 
 from trailkeeper import rights
-from trailkeeper.capture import links, parts, returning, rows, saves, statement
+from trailkeeper.capture import links, parts, returning, rows, saves, statement, triggers
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -88,12 +88,11 @@ class _Update:
         self.result_type = next(iter(execute.args[1:]), execute.keywords.get("result_type"))
         #: The rows before the statement.
         self.olds = rows.matched_by(compiler.query, tracker, compiler.using)
-        # After them: on SQLite, what is asked first must be what locks.
-        has_triggers = returning.has_triggers(compiler.connection, tracker)
+        reach = triggers.reach(tracker, compiler.connection)
         #: Whether the rows are left as they are sent, as far as that can be told before.
         self.is_sent = (
             not tracker.generated
-            and not has_triggers
+            and not reach
             and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
         )
         key = {tracker.attnames[place] for place in tracker.pk}
@@ -109,7 +108,7 @@ class _Update:
             not is_certain
             and not tracker.parents
             and len(self.olds) <= rows.KEPT
-            and not has_triggers
+            and reach is not triggers.Reach.LATER
             and self.result_type in (ROW_COUNT, NO_RESULTS)
             and not self.moves
             and returning.can_update(compiler, tracker)
