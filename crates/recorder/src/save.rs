@@ -83,8 +83,7 @@ impl Saver {
         let Some(capture) = attributes.get_item(intern!(py, "_trailkeeper_capture"))? else {
             return Ok(None);
         };
-        let key =
-            (query.getattr(intern!(py, "model"))?, connection.getattr(intern!(py, "alias"))?);
+        let key = (query.getattr(intern!(py, "model"))?, connection.getattr(intern!(py, "alias"))?);
         let Some(tracker) = self.trackers.bind(py).get_item(key)? else { return Ok(None) };
         let plan = tracker.getattr(intern!(py, "save"))?;
         if plan.is_none() || !is_autocommit(&attributes)? || !self.is_usual(py, &capture)? {

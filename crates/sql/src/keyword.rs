@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_change_of_the_schema_is_told_apart() {
-        for sql in ["CREATE TABLE a (b int)", "/* x */ alter TABLE a ADD b int;", "DROP TRIGGER a"] {
+        for sql in ["CREATE TABLE a (b int)", "/* x */ alter TABLE a ADD b int;", "DROP TRIGGER a"]
+        {
             assert_eq!(look(sql), Look::Defines, "{sql}");
         }
         assert_eq!(look("CREATE TABLE a (b int); DELETE FROM a"), Look::MayWrite);

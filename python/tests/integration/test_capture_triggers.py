@@ -152,6 +152,15 @@ def test_a_row_under_a_key_that_a_trigger_changes_is_told(capitals, committed, b
     assert (event["object_id"], event["after"]["slug"]) == ("A", "A")
 
 
+def test_a_row_that_is_given_another_key_is_told_as_stored(capitals, committed, block):
+    Note.objects.create(slug="a", body="x")
+    committed()
+    capitals("shop_note", "body", ["UPDATE"])
+    with block():
+        Note.objects.update(slug="b", body="y")
+    assert brief(committed(), "body") == [("delete", "x", None), ("create", None, "Y")]
+
+
 def test_an_upsert_is_told_as_stored(capitals, committed, block):
     Price.objects.create(code="A", amount=1)
     committed()

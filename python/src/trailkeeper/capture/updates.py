@@ -179,7 +179,7 @@ class _Update:
                 yield old, self._sent(old)
         else:
             for chunk in self.olds.chunks():
-                keys = [self.tracker.key_of(old) for old in chunk]
+                keys = [self._key_after(old) for old in chunk]
                 stored = rows.of_keys(self.tracker, keys, self.compiler.using)
                 for key, old in zip(keys, chunk, strict=True):
                     yield old, stored.get(key) or self._sent(old)
@@ -200,6 +200,12 @@ class _Update:
         unknown = (UNKNOWN,) * len(self.tracker.attnames)
         for new in news.values():
             yield unknown, new
+
+    def _key_after(self, old: rows.Row) -> Any:
+        """The key under which a row stands then; the one before, if the database computes it."""
+        row = self._sent(old) if self.moves else old
+        is_known = all(row[place] is not UNKNOWN for place in self.tracker.pk)
+        return self.tracker.key_of(row if is_known else old)
 
     def _is_as_intended(self, changes: Sequence[tuple[rows.Row, rows.Row]]) -> bool:
         if len(changes) != len(self.olds):
