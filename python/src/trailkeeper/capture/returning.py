@@ -26,7 +26,16 @@ from trailkeeper.capture import mysql, rows
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["Returned", "can_delete", "can_insert", "can_update", "convert", "execute", "insert"]
+__all__ = [
+    "Returned",
+    "can_delete",
+    "can_insert",
+    "can_stream",
+    "can_update",
+    "convert",
+    "execute",
+    "insert",
+]
 
 
 class Returned:
@@ -69,7 +78,7 @@ class Returned:
 def can_update(compiler: Any, tracker: Tracker) -> bool:
     """Whether an update can return the whole rows of a table.
 
-    Not MariaDB, and not for rows without a bound: a driver holds what an update returns.
+    Not MariaDB. As many as there may be only where `can_stream`.
     """
     connection = compiler.connection
     return (
@@ -79,6 +88,14 @@ def can_update(compiler: Any, tracker: Tracker) -> bool:
     )
 
 
+def can_stream(compiler: Any) -> bool:
+    """Whether what a statement returns is never held as a whole, however many rows there are.
+
+    Not SQLite, which holds it itself.
+    """
+    return compiler.connection.vendor == "postgresql" and _can_stream()
+
+
 def can_delete(compiler: Any, tracker: Tracker) -> bool:
     """Whether a delete can return the whole rows of a table, as many as there may be."""
     connection = compiler.connection
@@ -86,7 +103,7 @@ def can_delete(compiler: Any, tracker: Tracker) -> bool:
         # Of several tables it returns nothing.
         can_return = connection.mysql_is_mariadb and compiler.single_alias
     elif connection.vendor == "postgresql":
-        can_return = _can_stream()
+        can_return = can_stream(compiler)
     else:
         can_return = (
             connection.vendor == "sqlite" and connection.features.can_return_columns_from_insert

@@ -16,7 +16,16 @@ from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 
 from trailkeeper import rights
-from trailkeeper.capture import links, parts, returning, rows, saves, statement, triggers
+from trailkeeper.capture import (
+    links,
+    pairing,
+    parts,
+    returning,
+    rows,
+    saves,
+    statement,
+    triggers,
+)
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -107,13 +116,21 @@ class _Update:
         self.returns = (
             not is_certain
             and not tracker.parents
-            and len(self.olds) <= rows.KEPT
+            and self._can_hold()
             and reach is not triggers.Reach.LATER
             and self.result_type in (ROW_COUNT, NO_RESULTS)
             and not self.moves
             and returning.can_update(compiler, tracker)
         )
         self.returned: returning.Returned | None = None
+
+    def _can_hold(self) -> bool:
+        """Whether what it returns takes bounded memory."""
+        if len(self.olds) <= rows.KEPT:
+            return True
+        # Many that are left as they are sent are told from what was read: that is no less true, for
+        # in a transaction they are locked.
+        return not self.is_sent and returning.can_stream(self.compiler)
 
     def close(self) -> None:
         """Gives back what it takes on disk."""
@@ -191,15 +208,10 @@ class _Update:
 
         Those that the statement alone has matched have no known state before.
         """
-        key_of = self.tracker.key_of
-        news = {key_of(new): new for new in returned}
-        for old in self.olds:
-            new = news.pop(key_of(old), None)
-            if new is not None:
-                yield old, new
         unknown = (UNKNOWN,) * len(self.tracker.attnames)
-        for new in news.values():
-            yield unknown, new
+        id_of = partial(object_id_of, self.tracker)
+        for old, new in pairing.pairs(self.olds, returned, returned.count, id_of):
+            yield unknown if old is None else old, new
 
     def _key_after(self, old: rows.Row) -> Any:
         """The key under which a row stands then; the one before, if the database computes it."""
