@@ -201,13 +201,17 @@ impl Saver {
         }
         let py = instance.py();
         let makers = [intern!(py, "cursor"), intern!(py, "chunked_cursor")];
+        // Tools that watch queries give a connection cursors of their own.
+        let own = [connection.get_item(makers[0])?, connection.get_item(makers[1])?];
         for maker in makers {
             connection.set_item(maker, &self.refuse)?;
         }
         let text = instance.str();
-        for maker in makers {
-            if connection.contains(maker)? {
-                connection.del_item(maker)?;
+        for (maker, own) in makers.into_iter().zip(own) {
+            match own {
+                Some(own) => connection.set_item(maker, own)?,
+                None if connection.contains(maker)? => connection.del_item(maker)?,
+                None => {}
             }
         }
         match text {

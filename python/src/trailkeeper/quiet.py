@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["QueryRefusedError", "refuse", "text_of"]
+__all__ = ["QueryRefusedError", "put_back", "refuse", "text_of"]
 
 
 class QueryRefusedError(Exception):
@@ -27,11 +27,27 @@ def text_of(value: object, connection: BaseDatabaseWrapper) -> str | None:
     """
     # Not an execute wrapper: what it refuses would still count among the executed queries.
     overrides = connection.__dict__
+    own = overrides.get("cursor"), overrides.get("chunked_cursor")
     overrides["cursor"] = overrides["chunked_cursor"] = refuse
     try:
         return str(value)
     except QueryRefusedError:
         return None
     finally:
-        overrides.pop("cursor", None)
-        overrides.pop("chunked_cursor", None)
+        put_back(overrides, *own)
+
+
+def put_back(overrides: dict[str, Any], cursor: Any, chunked_cursor: Any) -> None:
+    """Ends the refusing of queries.
+
+    Args:
+        overrides: the attributes of the connection.
+        cursor: what stood at this name: tools that watch queries give a connection cursors of
+            their own. None if nothing did.
+        chunked_cursor: the same.
+    """
+    for name, own in (("cursor", cursor), ("chunked_cursor", chunked_cursor)):
+        if own is None:
+            overrides.pop(name, None)
+        else:
+            overrides[name] = own

@@ -313,9 +313,9 @@ def test_loaddata_tells_each_row(recorded, tmp_path, diner):
     objects = [*Place.objects.all(), *Restaurant.objects.all()]
     file.write_text(serializers.serialize("json", objects))
     call_command("loaddata", str(file), verbosity=0)
-    assert [brief([event]) for event in recorded()] == [
-        [("update", "shapes.place", str(diner.pk))],
-        [("update", "shapes.restaurant", str(diner.pk))],
+    assert states(recorded()) == [
+        ("update", "place", {}, {"id": diner.pk, "name": "diner"}),
+        ("update", "restaurant", {}, {"id": diner.pk, "place_ptr": diner.pk, "stars": 1}),
     ], "nobody knows what they were before"
     Place.objects.all().delete()
     recorded()
@@ -323,6 +323,25 @@ def test_loaddata_tells_each_row(recorded, tmp_path, diner):
     assert states(recorded()) == [
         ("create", "place", None, {"id": diner.pk, "name": "diner"}),
         ("create", "restaurant", None, {"place_ptr": diner.pk, "stars": 1}),
+    ]
+
+
+def test_a_row_that_is_loaded_without_its_parents_has_the_keys_that_its_links_lead_to(recorded):
+    trattoria = Trattoria.objects.create(name="t", pasta="penne")
+    Place.objects.create()
+    depot = Depot.objects.create(name="d", code="X1", size=3)
+    review = Review.objects.create(title="t", stars=2)
+    recorded()
+    text = serializers.serialize("json", [trattoria, depot, review])
+    for each in serializers.deserialize("json", text):
+        each.save()
+    links = dict.fromkeys(("id", "place_ptr", "restaurant_ptr"), trattoria.pk)
+    pieces = dict.fromkeys(("id", "book_piece", "piece", "article_ptr", "book_ptr"), review.pk)
+    place = depot.place_id
+    assert states(recorded()) == [
+        ("update", "trattoria", {}, {**links, "pasta": "penne"}),
+        ("update", "depot", {}, {"id": place, "place": place, "code": "X1", "size": 3}),
+        ("update", "review", {}, {**pieces, "stars": 2}),
     ]
 
 

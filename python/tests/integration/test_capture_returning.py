@@ -1,7 +1,7 @@
 """Updates and deletes that return what they write: the rows as stored, and no others."""
 
 import pytest
-from django.db import connection, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F
 from tests.shop.models import Customer, Note, Order, Price
 
@@ -209,6 +209,23 @@ def test_rows_that_cannot_be_kept_cost_the_events_and_not_the_statement(recorded
     assert failure.losses.count == 1
     failure.losses.take()
     assert not Note.objects.exists()
+
+
+@pytest.mark.drift("its rows could not be told")
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="ends the transaction at an error")
+def test_a_column_that_the_table_does_not_have_costs_the_events_and_not_the_statement(
+    recorded, monkeypatch
+):
+    notes("a", "b")
+    recorded()
+    monkeypatch.setattr(Note._meta.get_field("body"), "column", "gone")
+    assert Note.objects.filter(slug="a")._raw_delete("default") == 1
+    with pytest.raises(DatabaseError, match="gone"), transaction.atomic():
+        Note.objects.filter(body="1")._raw_delete("default")
+    monkeypatch.undo()
+    assert failure.losses.count == 1
+    assert "gone" in failure.losses.take()[1]
+    assert [note.slug for note in Note.objects.all()] == ["b"]
 
 
 def test_a_table_that_django_does_not_manage_may_return_nothing(recorded, statements, monkeypatch):

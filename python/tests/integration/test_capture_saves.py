@@ -5,7 +5,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, connection, connections, models
 from django.db.models import F
 from tests.shop.models import Customer, Line, Note, Order, Tag
 
@@ -188,6 +188,29 @@ def test_what_cannot_be_prepared_costs_the_event_and_not_the_save(committed, mon
     assert event["after"]["name"] == "c"
     assert dropped.count() == 1
     assert "no context today" in dropped.get().data["reason"]
+
+
+@pytest.mark.parametrize("way", ["native", "python"])
+def test_cursors_that_a_tool_has_given_the_connection_stay(way, request, monkeypatch):
+    tag = Tag.objects.create(name="a")
+    if way == "python":
+        request.getfixturevalue("python_only")
+        in_python()
+    asked = []
+    for name in ("cursor", "chunked_cursor"):
+        original = getattr(connections["default"], name)
+
+        def note(*args, name=name, original=original, **kwargs):
+            asked.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setitem(connections["default"].__dict__, name, note)
+    tag.name = "b"
+    tag.save()
+    asked.clear()
+    list(Tag.objects.all())
+    list(Tag.objects.all().iterator())
+    assert {"cursor", "chunked_cursor"} == set(asked)
 
 
 def test_raw_sql_while_a_save_is_recorded_is_no_part_of_it(committed, monkeypatch):

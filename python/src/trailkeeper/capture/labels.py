@@ -9,7 +9,7 @@ from django.db import connections
 
 from trailkeeper.capture.registry import object_id_of, tracker_of
 from trailkeeper.failure import is_news, logger
-from trailkeeper.quiet import QueryRefusedError, refuse
+from trailkeeper.quiet import QueryRefusedError, put_back, refuse
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,6 +26,7 @@ def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper)
         return None
     # Not an execute wrapper: what it refuses would still count among the executed queries.
     overrides = connection.__dict__
+    own = overrides.get("cursor"), overrides.get("chunked_cursor")
     overrides["cursor"] = overrides["chunked_cursor"] = refuse
     try:
         return str(instance)
@@ -33,8 +34,7 @@ def label_of(instance: Model, tracker: Tracker, connection: BaseDatabaseWrapper)
         unlabelled(tracker, error)
         return None
     finally:
-        overrides.pop("cursor", None)
-        overrides.pop("chunked_cursor", None)
+        put_back(overrides, *own)
 
 
 def unlabelled(tracker: Tracker, error: Exception) -> None:

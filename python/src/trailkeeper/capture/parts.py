@@ -14,7 +14,7 @@ Reads this private attribute of Django, held by a contract test:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +150,7 @@ def _save_whole(
 ) -> Any:
     """Records all that was sent so far as one update of the object."""
     instance = parts.instance
-    attributes = instance.__dict__
-    keys = [
-        (key, None, attributes[key.attname])
-        for key in (parent._meta.pk for parent in whole.parents)
-        if key.attname in whole.index and key.attname in attributes
-    ]
+    keys = _keys_of_parents(instance, whole)
     state = instance._state.__dict__
     noted = state.get(ATTRIBUTE)
     # The version begins where the first statement did.
@@ -174,6 +169,38 @@ def _save_whole(
         if not is_done:
             _put(state, noted)
     return result
+
+
+def _keys_of_parents(instance: models.Model, whole: Tracker) -> list[tuple[Any, ...]]:
+    """The keys of the parents' rows, as fields with their values: those to which the links lead.
+
+    Where the parents' rows are not saved, as by `loaddata`, the instance has the links and not the
+    keys.
+    """
+    found = dict(_links_of(whole.model, instance.pk, instance.__dict__))
+    keys = ((parent._meta.pk, found.get(parent)) for parent in whole.parents)
+    return [
+        (key, None, value)
+        for key, value in keys
+        if key.attname in whole.index and value is not None
+    ]
+
+
+def _links_of(
+    model: type[models.Model], key: Any, attributes: dict[str, Any]
+) -> Iterator[tuple[type[models.Model], Any]]:
+    """The models of the parents' tables, each with the key of the row to which a link leads.
+
+    Args:
+        model: whose parents are wanted.
+        key: of the object's row in its table.
+        attributes: of the instance.
+    """
+    parents: dict[type[models.Model], Any] = model._meta.parents
+    for parent, link in parents.items():
+        target = key if link.primary_key else attributes.get(link.attname)
+        yield from _links_of(parent, target, attributes)
+        yield parent, target
 
 
 def _put(state: dict[str, Any], snapshot: Any) -> None:

@@ -12,13 +12,14 @@ its wrappers and its log of queries see it once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import EmptyResultSet
-from django.db import Error
+from django.db import Error, OperationalError
 from django.db.models import Field
 
 from trailkeeper.capture import mysql, rows
@@ -44,7 +45,7 @@ class Returned:
     Args:
         compiler: of the statement.
         fields: those of which the rows have values.
-        kept: the rows as the driver gave them, or why they could not be kept.
+        kept: the rows as the driver gave them, or why there are none.
         count: how many rows the statement has written.
     """
 
@@ -142,7 +143,15 @@ def execute(compiler: Any, fields: Sequence[Field[Any, Any]]) -> Returned | None
     columns = ", ".join(f"{table}.{name(field.column)}" for field in fields)
     count = 0
     with _cursor(connection) as cursor:
-        cursor.execute(f"{sql} RETURNING {columns}", params)
+        try:
+            cursor.execute(f"{sql} RETURNING {columns}", params)
+        except OperationalError as error:
+            if not NO_SUCH_COLUMN.search(str(error)):
+                raise
+            # The table is not that of the model, and the transaction goes on. The statement need
+            # not name that column: if it does, this is its own error.
+            cursor.execute(sql, params)
+            return Returned(compiler, fields, error, cursor.rowcount)
 
         def read() -> Iterator[rows.Row]:
             nonlocal count
@@ -162,6 +171,10 @@ def execute(compiler: Any, fields: Sequence[Field[Any, Any]]) -> Returned | None
             for _ in returned:
                 pass
     return Returned(compiler, fields, kept, count)
+
+
+#: What SQLite and MariaDB say.
+NO_SUCH_COLUMN: Final = re.compile("^no such column|Unknown column")
 
 
 def insert(
