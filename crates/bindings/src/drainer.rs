@@ -1,28 +1,42 @@
 //! `trailkeeper_engine.Drainer`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use trailkeeper_engine::{
-    BatchLimits, Clock as _, Drainer, InDoubtTransaction, Resolution, SystemClock,
+    BatchLimits, Clock as _, Drainer, FILE_GRACE, InDoubtTransaction, Resolution, SystemClock,
 };
 
 use crate::error::to_py;
 
 /// After a batch of fewer events, no more were waiting when it was taken.
 const SMALL_BATCH: u64 = 8192;
+/// How often files are looked for that were replaced long ago.
+const VACUUM_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// The elected drainer of a spool. It stays elected until `close`, or until it is collected.
 #[pyclass(frozen, name = "Drainer", module = "trailkeeper_engine")]
 pub(crate) struct PyDrainer {
     drainer: Mutex<Option<Drainer>>,
+    vacuumed: Mutex<Option<Instant>>,
 }
 
 impl PyDrainer {
     pub(crate) fn new(drainer: Drainer) -> Self {
-        Self { drainer: Mutex::new(Some(drainer)) }
+        Self { drainer: Mutex::new(Some(drainer)), vacuumed: Mutex::new(None) }
+    }
+
+    /// Whether it is time to look for files to delete; from now on it is not.
+    fn is_vacuum_due(&self) -> bool {
+        let mut last = self.vacuumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() > VACUUM_INTERVAL);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Drainer>> {
@@ -73,6 +87,23 @@ impl PyDrainer {
     /// Makes what all processes have appended to the spool survive a crash of the machine.
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, Drainer::sync)
+    }
+
+    /// Merges files of the store if some are worth it, and once in a while deletes those that were replaced long ago.
+    ///
+    /// It does one merge at most, so that what has come in meanwhile need not wait long; tells whether there may be more to do.
+    fn tidy(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(trail) = py.detach(|| self.lock().as_ref().map(Drainer::trail)) else {
+            return Err(PyValueError::new_err("the drainer is closed"));
+        };
+        py.detach(|| {
+            let has_merged = trail.compact_a_little()?;
+            if self.is_vacuum_due() {
+                trail.vacuum(FILE_GRACE)?;
+            }
+            Ok(has_merged)
+        })
+        .map_err(|error| to_py(py, &error))
     }
 
     /// The transactions of which the spool does not know whether they were committed.

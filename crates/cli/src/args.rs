@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// Show how large the trail is, and what waits in the spool
     Stats(StatsOptions),
+    /// Merge small files into large ones; the events stay what they are
+    Compact(CompactOptions),
+    /// Delete files that compaction has replaced
+    Vacuum(VacuumOptions),
 }
 
 /// Where the trail is.
@@ -158,6 +162,26 @@ pub(crate) struct StatsOptions {
     /// As one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct CompactOptions {
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct VacuumOptions {
+    /// Keep files that were replaced in the last so many hours, for who reads or copies an older version
+    #[arg(long, default_value_t = 24, value_name = "HOURS")]
+    pub(crate) keep: u64,
 
     #[command(flatten)]
     pub(crate) place: Place,

@@ -8,6 +8,7 @@
 
 mod args;
 mod cell;
+mod compact;
 mod events;
 mod format;
 mod hint;
@@ -67,6 +68,8 @@ fn dispatch(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Re
         Command::Sql(options) => sql::run(options, out),
         Command::Verify(options) => verify::run(options, out, err),
         Command::Stats(options) => stats::run(options, out),
+        Command::Compact(options) => compact::run(options, out, err),
+        Command::Vacuum(options) => compact::vacuum(options, out),
     }
 }
 

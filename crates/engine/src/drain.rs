@@ -82,6 +82,12 @@ impl Trail {
 }
 
 impl Drainer {
+    /// The trail that it drains.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
+    }
+
     /// Makes what all processes have appended to the spool survive a crash of the machine.
     ///
     /// # Errors

@@ -40,6 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod compact;
 mod doubt;
 mod drain;
 mod error;
@@ -65,6 +66,7 @@ pub use trailkeeper_spool::{
 };
 pub use trailkeeper_store::{Limits, OpenOptions, Parameter, Rows};
 
+pub use crate::compact::{CompactReport, FILE_GRACE};
 pub use crate::doubt::{InDoubtTransaction, Resolution};
 pub use crate::drain::{DrainReport, Drainer};
 pub use crate::error::{Error, ErrorKind, Result};

@@ -37,8 +37,8 @@ impl SavePlan {
 
 /// Records saves.
 ///
-/// Each argument belongs to Python: `trackers` is a dict from model and vendor to an object whose attribute `save` is a `SavePlan` or None,
-/// or to None; `spool`, `disabling` and `layers` are the namespaces of these modules; `losses` and `settings`
+/// Each argument belongs to Python: `trackers` is a dict from model and alias of a database, of those that store rows as they are
+/// sent, to an object whose attribute `save` is a `SavePlan` or None; `spool`, `disabling` and `layers` are the namespaces of these modules; `losses` and `settings`
 /// are the objects of these names; `refuse` stands where a connection makes its cursors, while an instance says how it shows
 /// itself; `unlabelled(tracker, error)` is told why it could not.
 #[pyclass(frozen, module = "trailkeeper._recorder")]
@@ -83,12 +83,8 @@ impl Saver {
         let Some(capture) = attributes.get_item(intern!(py, "_trailkeeper_capture"))? else {
             return Ok(None);
         };
-        let key =
-            (query.getattr(intern!(py, "model"))?, connection.getattr(intern!(py, "vendor"))?);
-        let Some(tracker) = self.trackers.bind(py).get_item(key)?.filter(|found| !found.is_none())
-        else {
-            return Ok(None);
-        };
+        let key = (query.getattr(intern!(py, "model"))?, connection.getattr(intern!(py, "alias"))?);
+        let Some(tracker) = self.trackers.bind(py).get_item(key)? else { return Ok(None) };
         let plan = tracker.getattr(intern!(py, "save"))?;
         if plan.is_none() || !is_autocommit(&attributes)? || !self.is_usual(py, &capture)? {
             return Ok(None);

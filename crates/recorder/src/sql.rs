@@ -13,7 +13,8 @@ type Row = (&'static str, Option<String>, Option<String>, bool);
 const READS: u8 = 0;
 const MAY_WRITE: u8 = 1;
 
-/// What the first word of a statement tells: 0 if it writes no rows, 1 if it may, 2 if it controls the transaction.
+/// What the first word of a statement tells: 0 if it writes no rows, 1 if it may, 2 if it controls the transaction, 3 if it
+/// changes the schema, and writes no rows.
 ///
 /// What is not text may write.
 #[pyfunction]
@@ -23,6 +24,7 @@ pub(crate) fn look(sql: &Bound<'_, PyAny>) -> u8 {
         Look::Reads => READS,
         Look::MayWrite => MAY_WRITE,
         Look::Controls => 2,
+        Look::Defines => 3,
     }
 }
 

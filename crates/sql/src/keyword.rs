@@ -10,11 +10,16 @@ const WRITING: [&str; 17] = [
 const CONTROLLING: [&str; 8] =
     ["ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"];
 
+/// First words of statements that change the schema.
+const DEFINING: [&str; 4] = ["ALTER", "CREATE", "DROP", "RENAME"];
+
 /// What the first word of a text tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// It writes no rows: it reads, or changes the schema.
+    /// It writes no rows.
     Reads,
+    /// It is one statement that changes the schema, and writes no rows.
+    Defines,
     /// It may write rows.
     MayWrite,
     /// It is one statement that begins or ends a transaction or a savepoint.
@@ -33,6 +38,8 @@ pub fn look(sql: &str) -> Look {
         Look::MayWrite
     } else if is_any(&CONTROLLING, word) {
         Look::Controls
+    } else if is_any(&DEFINING, word) {
+        Look::Defines
     } else {
         Look::Reads
     }
@@ -102,8 +109,6 @@ mod tests {
             "/* a;b UPDATE */ SELECT 1",
             "/**/SELECT 1",
             "# UPDATE\nSELECT 1",
-            "CREATE TABLE a (b int)",
-            "ALTER TABLE a ADD b int",
             "PRAGMA foreign_keys",
             "SET x = 1",
             "VALUES (1)",
@@ -132,6 +137,15 @@ mod tests {
         ] {
             assert_eq!(look(sql), Look::MayWrite, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_change_of_the_schema_is_told_apart() {
+        for sql in ["CREATE TABLE a (b int)", "/* x */ alter TABLE a ADD b int;", "DROP TRIGGER a"]
+        {
+            assert_eq!(look(sql), Look::Defines, "{sql}");
+        }
+        assert_eq!(look("CREATE TABLE a (b int); DELETE FROM a"), Look::MayWrite);
     }
 
     #[test]

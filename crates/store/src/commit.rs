@@ -49,11 +49,26 @@ pub enum Outcome {
 }
 
 /// A Parquet file that is in the store and that no commit names yet.
-struct StagedFile {
-    path: String,
-    month: String,
-    size: usize,
-    stats: String,
+pub(crate) struct StagedFile {
+    pub(crate) path: String,
+    pub(crate) month: String,
+    pub(crate) size: usize,
+    pub(crate) stats: String,
+}
+
+impl StagedFile {
+    /// The action that names it, with events that are new to the table. `at` is in milliseconds.
+    pub(crate) fn add(&self, at: i64) -> Result<Add> {
+        Ok(Add {
+            path: self.path.clone(),
+            partition_values: HashMap::from([(MONTH.to_owned(), Some(self.month.clone()))]),
+            size: i64::try_from(self.size).map_err(StoreError::internal)?,
+            modification_time: at,
+            data_change: true,
+            stats: Some(self.stats.clone()),
+            ..Add::default()
+        })
+    }
 }
 
 impl Store {
@@ -110,12 +125,21 @@ impl Store {
         commit: &Commit,
     ) -> Result<StagedFile> {
         let encoded = tokio::task::spawn_blocking(move || encode(&batches)).await;
-        let EncodedFile { bytes, stats, rows } = encoded.map_err(StoreError::internal)??;
-        let path = format!(
-            "{MONTH}={month}/{:012}-{rows}-{}.parquet",
-            commit.size_before.0,
-            random_hex(4)
-        );
+        let encoded = encoded.map_err(StoreError::internal)??;
+        self.put_events(month, commit.size_before.0, encoded).await
+    }
+
+    /// Puts a file of events into the store, for a commit to name it.
+    ///
+    /// `first` is the number of events before those of its commit: for people, in its name.
+    pub(crate) async fn put_events(
+        &self,
+        month: String,
+        first: u64,
+        encoded: EncodedFile,
+    ) -> Result<StagedFile> {
+        let EncodedFile { bytes, stats, rows } = encoded;
+        let path = format!("{MONTH}={month}/{first:012}-{rows}-{}.parquet", random_hex(4));
         let size = bytes.len();
         self.put_object(&Path::from(path.as_str()), bytes).await?;
         Ok(StagedFile { path, month, size, stats })
@@ -130,17 +154,7 @@ impl Store {
         let location = self.location();
         let number = |count: u64| i64::try_from(count).map_err(StoreError::internal);
         let modification_time = SystemClock.now().0 / 1000;
-        let adds = files.iter().map(|file| {
-            Ok(Action::Add(Add {
-                path: file.path.clone(),
-                partition_values: HashMap::from([(MONTH.to_owned(), Some(file.month.clone()))]),
-                size: i64::try_from(file.size).map_err(StoreError::internal)?,
-                modification_time,
-                data_change: true,
-                stats: Some(file.stats.clone()),
-                ..Add::default()
-            }))
-        });
+        let adds = files.iter().map(|file| Ok(Action::Add(file.add(modification_time)?)));
         let properties = CommitProperties::default()
             .with_metadata([
                 (SIZE_KEY.to_owned(), Value::String(commit.size_after.to_string())),
@@ -191,7 +205,7 @@ impl Store {
     }
 
     /// Removes files that no commit names. What cannot be removed is only wasted space.
-    async fn discard(&self, files: &[StagedFile]) {
+    pub(crate) async fn discard(&self, files: &[StagedFile]) {
         for file in files {
             let _ = self.objects.delete(&Path::from(file.path.as_str())).await;
         }

@@ -12,6 +12,8 @@
 //!   many processes append.
 //! - **In order.** A commit extends the tree it was sequenced for, or is refused as
 //!   [`Outcome::Conflict`].
+//! - **The same rows.** [`Store::merge_next`] and [`Store::vacuum`] change which files hold the events,
+//!   never the events; appends neither wait for them nor fail by them.
 //! - **Read-only SQL.** [`Store::query`] runs `SELECT` over `events` and nothing else.
 //!
 //! # Example
@@ -37,12 +39,14 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+mod compact;
 mod durable;
 mod error;
 mod file;
 mod location;
 mod number;
 mod query;
+mod runs;
 mod scan;
 mod side;
 mod snapshot;
@@ -50,10 +54,12 @@ mod store;
 mod write;
 
 pub use crate::commit::{Commit, Outcome};
+pub use crate::compact::Merged;
 pub use crate::error::{Result, Source, StoreError};
 pub use crate::file::DataFile;
 pub use crate::number::{BatchNumber, EventCount, TableVersion, TreeHead, TreeRoot};
 pub use crate::query::{EVENTS, Limits, Parameter, Query, Rows};
+pub use crate::runs::Effort;
 pub use crate::scan::FileScan;
 pub use crate::side::{Presence, Usage};
 pub use crate::snapshot::Snapshot;

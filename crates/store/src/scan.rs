@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use trailkeeper_event::Column;
+use trailkeeper_event::{Column, arrow_schema};
 
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
@@ -72,6 +72,20 @@ impl FileScan {
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         Ok(Self { path: file.path.clone(), reader: reader.map_err(damaged)?, row: 0 })
     }
+}
+
+/// The batches of a file as they were written, for a file that is made of it.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if the bytes are not a Parquet file of events.
+pub(crate) fn written_batches(file: &DataFile, bytes: Bytes) -> Result<ParquetRecordBatchReader> {
+    const BATCH_ROWS: usize = 8192;
+    let damaged = |error| StoreError::file(&file.path, Box::new(error));
+    let options =
+        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(arrow_schema());
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
+    builder.map_err(damaged)?.with_batch_size(BATCH_ROWS).build().map_err(damaged)
 }
 
 /// The schema with text as views into the pages, which are not copied.

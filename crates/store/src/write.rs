@@ -105,30 +105,48 @@ pub(crate) struct EncodedFile {
 
 /// Encodes events of one month.
 pub(crate) fn encode(batches: &[RecordBatch]) -> Result<EncodedFile> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?;
+    let mut encoder = FileEncoder::new()?;
     for batch in batches {
-        writer.write(batch)?;
+        encoder.push(batch)?;
     }
-    let rows = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut bounds = HashMap::new();
-    let mut nulls = HashMap::new();
-    for column in STATS_COLUMNS {
-        let mut merged = None;
-        let mut null_count = 0;
-        for batch in batches {
+    encoder.finish()
+}
+
+/// Encodes a file batch by batch: what it holds is the encoded file, and one row group on its way.
+pub(crate) struct FileEncoder {
+    writer: ArrowWriter<Vec<u8>>,
+    rows: usize,
+    bounds: HashMap<Column, Bounds>,
+    nulls: HashMap<Column, usize>,
+}
+
+impl FileEncoder {
+    pub(crate) fn new() -> Result<Self> {
+        let writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?;
+        let nulls = STATS_COLUMNS.iter().map(|column| (*column, 0)).collect();
+        Ok(Self { writer, rows: 0, bounds: HashMap::new(), nulls })
+    }
+
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch)?;
+        self.rows += batch.num_rows();
+        for column in STATS_COLUMNS {
             let array = batch.column_by_name(column.name()).ok_or_else(|| {
                 StoreError::internal(format!("a batch has no column {}", column.name()))
             })?;
-            null_count += array.null_count();
-            merged = merge(merged, bounds_of(column, array.as_ref()));
+            *self.nulls.entry(column).or_default() += array.null_count();
+            if let Some(found) = bounds_of(column, array.as_ref()) {
+                let merged = merge(self.bounds.remove(&column), found);
+                self.bounds.insert(column, merged);
+            }
         }
-        nulls.insert(column, null_count);
-        if let Some(found) = merged {
-            bounds.insert(column, found);
-        }
+        Ok(())
     }
-    let bytes = writer.into_inner()?;
-    Ok(EncodedFile { bytes, stats: encode_stats(rows, &bounds, &nulls), rows })
+
+    pub(crate) fn finish(self) -> Result<EncodedFile> {
+        let stats = encode_stats(self.rows, &self.bounds, &self.nulls);
+        Ok(EncodedFile { bytes: self.writer.into_inner()?, stats, rows: self.rows })
+    }
 }
 
 fn bounds_of(column: Column, array: &dyn Array) -> Option<Bounds> {
@@ -149,12 +167,10 @@ fn bounds_of(column: Column, array: &dyn Array) -> Option<Bounds> {
     }
 }
 
-fn merge(left: Option<Bounds>, right: Option<Bounds>) -> Option<Bounds> {
-    match (left, right) {
-        (Some(Bounds::Int(a, b)), Some(Bounds::Int(c, d))) => Some(Bounds::Int(a.min(c), b.max(d))),
-        (Some(Bounds::Text(a, b)), Some(Bounds::Text(c, d))) => {
-            Some(Bounds::Text(a.min(c), b.max(d)))
-        }
-        (left, right) => left.or(right),
+fn merge(known: Option<Bounds>, found: Bounds) -> Bounds {
+    match (known, found) {
+        (Some(Bounds::Int(a, b)), Bounds::Int(c, d)) => Bounds::Int(a.min(c), b.max(d)),
+        (Some(Bounds::Text(a, b)), Bounds::Text(c, d)) => Bounds::Text(a.min(c), b.max(d)),
+        (_, found) => found,
     }
 }

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 
 from trailkeeper.conf import settings
-from trailkeeper.exceptions import UnavailableError
+from trailkeeper.exceptions import TrailkeeperError, UnavailableError
+from trailkeeper.failure import is_news
 
 if TYPE_CHECKING:
     from trailkeeper_engine import Drainer
 
-__all__ = ["flush", "run_once", "start", "stop"]
+__all__ = ["flush", "run_once", "start", "stop", "tidy"]
 
 logger: Final = logging.getLogger("trailkeeper")
 
@@ -42,14 +43,15 @@ class _Thread:
         from trailkeeper import spool
 
         drainer: Drainer | None = None
+        is_untidy = True
         while not self.stopping.wait(float(settings["DRAIN_INTERVAL"])):
             try:
                 spool.write_owed()
                 if drainer is None and not spool.recorder().has_consumer():
                     # Only the process that drains loads the engine.
                     drainer = _elect()
-                if drainer is not None:
-                    run_once(drainer)
+                if drainer is not None and (run_once(drainer)["batches"] or is_untidy):
+                    is_untidy = tidy(drainer)
                 self.last_error = ""
             except Exception as error:
                 # The events are safe in the spool: say so once, and try again.
@@ -113,6 +115,26 @@ def run_once(drainer: Drainer) -> dict[str, Any]:
     for finding in report.get("reports", ()):
         logger.error("trailkeeper: %s", finding)
     return report
+
+
+def tidy(drainer: Drainer) -> bool:
+    """Merges files of the store, if some are worth it; a failure is logged and stops nothing.
+
+    Returns:
+        Whether there may be more to do.
+    """
+    from trailkeeper import engine
+
+    try:
+        with engine.errors():
+            return drainer.tidy()
+    except TrailkeeperError as error:
+        if is_news(("tidy", str(error))):
+            logger.warning(
+                "trailkeeper cannot merge files of the store: %s; events are drained all the same",
+                error,
+            )
+        return False
 
 
 def flush(timeout: float = 30.0) -> None:

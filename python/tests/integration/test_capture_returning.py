@@ -6,11 +6,13 @@ from django.db.models import F
 from tests.shop.models import Customer, Note, Order, Price
 
 from trailkeeper import failure
-from trailkeeper.capture import returning, rows
+from trailkeeper.capture import pairing, returning, rows
 
 pytestmark = pytest.mark.django_db
 
 RETURNS_UPDATES = connection.vendor != "mysql"
+#: More than are kept in memory.
+MANY = rows.KEPT + 3
 
 
 def brief(events):
@@ -74,6 +76,34 @@ def test_a_row_that_is_given_another_key_is_another_object(recorded):
         ("delete", "a", {"slug": "a", "body": "1"}, None),
         ("create", "b", None, {"slug": "b", "body": "1"}),
     ]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only its driver gives row by row")
+def test_an_update_of_many_rows_by_an_expression_is_not_read_again(recorded, statements):
+    Note.objects.bulk_create([Note(slug=f"{n:06}", body="x") for n in range(MANY)])
+    recorded()
+    statements.clear()
+    assert Note.objects.update(body=F("slug")) == MANY
+    (update,) = [sql for sql in statements if "UPDATE" in sql and "SELECT" not in sql]
+    assert "RETURNING" in update
+    # The rows before it: a look whether they are few, and the rest.
+    assert len([sql for sql in statements if sql.startswith("SELECT")]) <= 2
+    events = recorded()
+    assert [e["object_id"] for e in events] == sorted(e["object_id"] for e in events)
+    assert all(e["after"]["body"] == e["object_id"] for e in events)
+    assert len(events) == MANY
+
+
+@pytest.mark.parametrize("count", [3, MANY])
+def test_rows_before_and_after_are_paired_however_many(count):
+    olds = [(number, "old") for number in range(count)]
+    news = [(number, "new") for number in reversed(range(1, count + 2))]
+    kept = rows.Kept(olds)
+    found = list(pairing.pairs(kept, news, len(news), lambda row: str(row[0])))
+    kept.close()
+    paired = [(old, (old[0], "new")) for old in olds[1:]]
+    assert found[: len(paired)] == paired
+    assert sorted(found[len(paired) :]) == [(None, (count, "new")), (None, (count + 1, "new"))]
 
 
 @pytest.fixture

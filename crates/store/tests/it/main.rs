@@ -3,5 +3,6 @@
 
 mod append;
 mod bad_weather;
+mod compact;
 mod query;
 mod sample;

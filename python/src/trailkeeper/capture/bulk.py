@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connections, models
 
 from trailkeeper._recorder import frozen
+from trailkeeper.capture import triggers
 from trailkeeper.capture.instances import UNKNOWN, known_values, remember
 from trailkeeper.capture.registry import tracker_of
 from trailkeeper.capture.transactions import capture_of
@@ -26,13 +27,16 @@ _original: Any = None
 
 
 def _note(instance: models.Model, fields: Iterable[str], alias: str) -> None:
-    """Notes the values of `fields`, as they were sent."""
+    """Notes the values of `fields`, as they were sent; none where a trigger may change the row."""
     connection = connections[alias]
     tracker = tracker_of(type(instance), connection.vendor)
     known = None if tracker is None else known_values(instance, tracker)
     if tracker is None or known is None:
         return
     values = list(known)
+    if triggers.reach(tracker, connection):
+        values = [value if place in tracker.pk else UNKNOWN for place, value in enumerate(known)]
+        fields = ()
     for name in fields:
         attname: str = instance._meta.get_field(name).attname  # type: ignore[union-attr]
         place = tracker.index.get(attname)

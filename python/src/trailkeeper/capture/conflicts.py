@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import Q
 from django.db.models.constants import OnConflict
 
-from trailkeeper.capture import links, returning, rows, statement
+from trailkeeper.capture import links, returning, rows, statement, triggers
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
@@ -54,6 +54,7 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     olds: dict[Any, rows.Row] = {}
     returned: list[rows.Row] = []
     fields = tracker.model._meta.local_concrete_fields
+    reach = triggers.reach(tracker, compiler.connection)
 
     def tell(transaction: Transaction) -> None:
         statement.add_opaque(
@@ -102,11 +103,9 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
             links.follow(transaction, tracker, old, new, alias=alias)
 
     def insert() -> Any:
-        returned.extend(_returned_by(compiler, fields))
-        given = execute.keywords.get("returning_fields", next(iter(execute.args[1:]), None)) or ()
-        places = [tracker.index[field.attname] for field in given]
-        asked = [tuple(row[place] for place in places) for row in returned] if places else []
-        return list(returning.convert(compiler, given, asked))
+        found, asked = returning.insert(compiler, fields, execute)
+        returned.extend(found)
+        return asked or []
 
     def confirm(_: Any, transaction: Transaction) -> None:
         written = returning.convert(compiler, fields, returned)
@@ -114,6 +113,8 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
             pairs = links.pairs_of(tracker, tracker.link, written)
             links.add_links(transaction, tracker.link, "link", pairs, alias=alias)
             return
+        if reach is triggers.Reach.LATER:
+            written = rows.as_stored(tracker, list(written), alias)
         for row in written:
             add(transaction, olds.get(tracker.key_of(row)), row)
 
@@ -150,18 +151,6 @@ def _link(
         has_effect=lambda _: bool(new),
         doing=f"record links of {link.model}",
     )
-
-
-def _returned_by(compiler: Any, fields: Sequence[Field[Any, Any]]) -> list[rows.Row]:
-    """Executes the insert and gives the rows that it added or changed, as the driver gives them.
-
-    Not by `execute_sql`, which takes it for granted that the insert of one row returns one.
-    """
-    compiler.returning_fields = fields
-    with compiler.connection.cursor() as cursor:
-        for sql, params in compiler.as_sql():
-            cursor.execute(sql, params)
-        return list(cursor.fetchall())
 
 
 def _existing(query: Any, tracker: Tracker, alias: str) -> dict[Any, rows.Row]:

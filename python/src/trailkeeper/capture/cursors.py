@@ -26,17 +26,19 @@ from typing import Any, Final
 from django.db.backends.utils import CursorWrapper
 
 from trailkeeper._recorder import raw_look
-from trailkeeper.capture import control, opaque
+from trailkeeper.capture import control, opaque, triggers
 from trailkeeper.capture.opaque import Found, Write
+from trailkeeper.capture.transactions import capture_of
 
 __all__ = ["COMPILER", "compiling", "install", "uninstall"]
 
 #: Attribute of a connection: the compiler that is executing its statement, which is no raw SQL.
 COMPILER: Final = "_trailkeeper_compiler"
 
-#: What `raw_look` says of a statement that controls the transaction; it says 0 of one that only
-#: reads, or that a compiler has made.
+#: What `raw_look` says of a statement that controls the transaction, and of one that changes the
+#: schema; it says 0 of one that only reads, or that a compiler has made.
 CONTROLS: Final = 2
+DEFINES: Final = 3
 
 
 @contextmanager
@@ -71,7 +73,13 @@ def _execute(self: Any, sql: Any, params: Any, *more: Any) -> Any:
     run = partial(execute, self, sql, params, *more)
     if kind == CONTROLS:
         return control.follow(self, sql, run)
-    return opaque.run(self, partial(_found, self, sql, params is not None), run)
+    try:
+        if kind == DEFINES:
+            return run()
+        return opaque.run(self, partial(_found, self, sql, params is not None), run)
+    finally:
+        if triggers.may_concern(sql):
+            capture_of(self.db).define()
 
 
 def _executemany(self: Any, sql: Any, param_list: Any, *more: Any) -> Any:
@@ -136,8 +144,12 @@ def _copy_expert(cursor: Any, method: Callable[..., Any], sql: Any, *args: Any, 
 def _executescript(cursor: Any, method: Callable[..., Any], sql: str) -> Any:
     find = partial(_found, cursor, sql, False)
     # In autocommit, what stands before the statement that fails is committed.
-    with opaque.around(cursor, find, may_end_halfway=True):
-        return method(sql)
+    try:
+        with opaque.around(cursor, find, may_end_halfway=True):
+            return method(sql)
+    finally:
+        if triggers.may_concern(sql):
+            capture_of(cursor.db).define()
 
 
 def _copy_from(

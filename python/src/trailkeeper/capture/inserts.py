@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from trailkeeper._recorder import frozen
-from trailkeeper.capture import conflicts, links, parts, rows, statement
+from trailkeeper.capture import conflicts, links, parts, returning, rows, statement, triggers
 from trailkeeper.capture.instances import UNKNOWN, remember
-from trailkeeper.capture.labels import label_of
+from trailkeeper.capture.labels import label_of, label_of_row
 from trailkeeper.capture.registry import object_id_of
 from trailkeeper.layers import current_context
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from trailkeeper.capture.transactions import Capture
 
 __all__ = ["record"]
+
+#: `SQLInsertCompiler.execute_sql` with its arguments, or what does more than that.
+Execute = partial[Any] | Callable[[], Any]
+
+#: Instances with their rows; None for one that is not known.
+Stored = Iterable[tuple[Any, Sequence[Any]]]
 
 
 def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[Any]) -> Any:
@@ -34,9 +40,13 @@ def record(compiler: Any, tracker: Tracker, capture: Capture, execute: partial[A
     return _insert(compiler, tracker, capture, execute)
 
 
-def _insert(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable[[], Any]) -> Any:
+def _insert(compiler: Any, tracker: Tracker, capture: Capture, execute: Execute) -> Any:
     query = compiler.query
     alias = compiler.using
+    reach = triggers.Reach.NONE
+    if (tracker.model, alias) not in triggers.untouched:
+        reach = triggers.reach(tracker, compiler.connection)
+    returned: list[rows.Row] | None = None
 
     def add(transaction: Transaction, instance: Any, state: Sequence[Any]) -> None:
         transaction.change(
@@ -57,21 +67,40 @@ def _insert(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable
         for instance in query.objs:
             add(transaction, instance, _meant(instance, tracker))
 
+    def insert_returning(execute: partial[Any]) -> Any:
+        nonlocal returned
+        returned, asked = returning.insert(compiler, tracker.fields, execute)
+        if asked is None:
+            return []
+        # None is what Django finds for one row that a trigger has kept out.
+        return asked or [None]
+
     def confirm(result: Any, transaction: Transaction) -> None:
-        for instance, state in _stored(compiler, tracker, result, alias):
+        if returned is None:
+            stored: Stored = _stored(compiler, tracker, result, alias, reach)
+        else:
+            stored = _returned(compiler, tracker, returned, alias, reach)
+        for instance, state in stored:
             add(transaction, instance, state)
+            if instance is None:
+                continue
             values = tuple(state)
             if tracker.mutable:
                 values = frozen(values, tracker.mutable)
             remember(instance, tracker, values, capture.scope)
 
+    run: Execute = execute
+    # Of a parent's table, an insert into a child's returns nothing.
+    can_return = reach and not tracker.parents and returning.can_insert(compiler, tracker)
+    if can_return and isinstance(execute, partial):
+        run = partial(insert_returning, execute)
     return statement.run(
         capture,
-        execute,
+        run,
         intend=intend,
         confirm=confirm,
         intent_is_exact=False,
-        has_effect=lambda _: True,
+        has_effect=lambda _: returned is None or bool(returned),
         doing=f"record the creation of a {tracker.label}",
     )
 
@@ -79,7 +108,12 @@ def _insert(compiler: Any, tracker: Tracker, capture: Capture, execute: Callable
 def _label_of(
     instance: Any, tracker: Tracker, state: Sequence[Any], capture: Capture
 ) -> str | None:
-    """How the instance shows itself with its key; None as long as that is not known."""
+    """How the instance shows itself with its key; None as long as that is not known.
+
+    Where it is not known which instance a row is of, as the row does.
+    """
+    if instance is None:
+        return label_of_row(tuple(state), tracker, capture.connection)
     if any(state[place] is UNKNOWN for place in tracker.pk):
         return None
     attributes = instance.__dict__
@@ -105,9 +139,28 @@ def _meant(instance: Any, tracker: Tracker) -> list[Any]:
     return state
 
 
+def _returned(
+    compiler: Any,
+    tracker: Tracker,
+    returned: Sequence[rows.Row],
+    alias: str,
+    reach: triggers.Reach,
+) -> Stored:
+    """The inserted instances with their rows, which the statement has returned.
+
+    A trigger can keep some out: then nobody knows which of the instances a row is of.
+    """
+    objects = compiler.query.objs
+    stored = returning.convert(compiler, tracker.fields, returned)
+    if reach is triggers.Reach.LATER:
+        stored = rows.as_stored(tracker, stored, alias)
+    is_whole = len(returned) == len(objects)
+    return zip(objects if is_whole else repeat(None), stored, strict=False)
+
+
 def _stored(
-    compiler: Any, tracker: Tracker, result: Any, alias: str
-) -> Iterator[tuple[Any, list[Any]]]:
+    compiler: Any, tracker: Tracker, result: Any, alias: str, reach: triggers.Reach
+) -> Stored:
     """The inserted instances with their rows: what was sent, and what the database returned."""
     objects = compiler.query.objs
     returning = getattr(compiler, "returning_fields", None) or ()
@@ -119,6 +172,11 @@ def _stored(
             for place, value in zip(places, row, strict=False):
                 if place is not None:
                     state[place] = value
+        if reach:
+            # What was sent is not what is stored, until that is seen.
+            for state in states:
+                kept = {place: state[place] for place in tracker.pk}
+                state[:] = (kept.get(place, UNKNOWN) for place in range(len(state)))
         _look_up(tracker, states, alias)
         yield from zip(chunk, states, strict=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trailkeeper.capture import instances
+from trailkeeper.capture import instances, triggers
 from trailkeeper.failure import logger
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ def _note(query: Any, objects: Any, tracker: Tracker, capture: Capture) -> None:
     saving = query.__dict__.get(instances.SAVING)
     if saving is not None:
         instance, key, values = saving
+        if triggers.reach(tracker, capture.connection):
+            instance._state.__dict__.pop(instances.ATTRIBUTE, None)
+            return
         before = instances.known_values(instance, tracker)
         _, known, _ = tracker.layout.written(before, key, values)
         instances.remember(instance, tracker, known, capture.current_scope())

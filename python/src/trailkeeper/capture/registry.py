@@ -16,6 +16,7 @@ from django.core.signals import setting_changed
 from django.db import models
 
 from trailkeeper._recorder import Layout, SavePlan, Schema
+from trailkeeper.capture import triggers
 from trailkeeper.capture.fields import is_folded, is_mutable, is_secret, spec_of
 from trailkeeper.conf import settings
 from trailkeeper.kin import has_kin, key_root_of, owner_of
@@ -281,6 +282,7 @@ def reset() -> None:
     trackers.clear()
     _parts.clear()
     plans.clear()
+    triggers.forget()
     _tables = (None, {}, {})
 
 

@@ -1,10 +1,10 @@
-"""Statements that return the rows they write: `UPDATE ... RETURNING`, `DELETE ... RETURNING`.
+"""Statements that return the rows they write: `UPDATE ... RETURNING`, `DELETE ... RETURNING`, and
+inserts.
 
 What is returned is what the statement has left or removed, so that nothing is asked beside it: not
-what it was meant to do, and of no row that another transaction was quicker with. PostgreSQL
-returns what its BEFORE triggers make of a row. What AFTER triggers make of it is never returned:
-on SQLite, which has no others that change a row, the rows of a table with triggers are read
-instead.
+what it was meant to do, and of no row that another transaction was quicker with. What BEFORE
+triggers make of a row is returned. What AFTER triggers make of it never is (`triggers.Reach`), and
+is read instead.
 
 The clause is added to the text that the compiler makes. The statement stays the application's own:
 its wrappers and its log of queries see it once.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,16 @@ from trailkeeper.capture import mysql, rows
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["Returned", "can_delete", "can_update", "convert", "execute", "has_triggers"]
+__all__ = [
+    "Returned",
+    "can_delete",
+    "can_insert",
+    "can_stream",
+    "can_update",
+    "convert",
+    "execute",
+    "insert",
+]
 
 
 class Returned:
@@ -70,7 +79,7 @@ class Returned:
 def can_update(compiler: Any, tracker: Tracker) -> bool:
     """Whether an update can return the whole rows of a table.
 
-    Not MariaDB, and not for rows without a bound: a driver holds what an update returns.
+    Not MariaDB. As many as there may be only where `can_stream`.
     """
     connection = compiler.connection
     return (
@@ -80,6 +89,14 @@ def can_update(compiler: Any, tracker: Tracker) -> bool:
     )
 
 
+def can_stream(compiler: Any) -> bool:
+    """Whether what a statement returns is never held as a whole, however many rows there are.
+
+    Not SQLite, which holds it itself.
+    """
+    return compiler.connection.vendor == "postgresql" and _can_stream()
+
+
 def can_delete(compiler: Any, tracker: Tracker) -> bool:
     """Whether a delete can return the whole rows of a table, as many as there may be."""
     connection = compiler.connection
@@ -87,7 +104,7 @@ def can_delete(compiler: Any, tracker: Tracker) -> bool:
         # Of several tables it returns nothing.
         can_return = connection.mysql_is_mariadb and compiler.single_alias
     elif connection.vendor == "postgresql":
-        can_return = _can_stream()
+        can_return = can_stream(compiler)
     else:
         can_return = (
             connection.vendor == "sqlite" and connection.features.can_return_columns_from_insert
@@ -95,20 +112,10 @@ def can_delete(compiler: Any, tracker: Tracker) -> bool:
     return can_return and _is_plain_table(tracker)
 
 
-def has_triggers(connection: Any, tracker: Tracker) -> bool:
-    """Whether SQLite has triggers on the tables; asked past Django's cursor, as `rows` does."""
-    if connection.vendor != "sqlite":
-        return False
-    connection.ensure_connection()
-    tables = (model._meta.db_table for model in (tracker.model, *tracker.parents))
-    execute = connection.connection.execute
-    return any(execute(TRIGGERS, (table, table)).fetchone() is not None for table in tables)
-
-
-TRIGGERS: Final = (
-    "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE UNION ALL "
-    "SELECT 1 FROM sqlite_temp_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
-)
+def can_insert(compiler: Any, tracker: Tracker) -> bool:
+    """Whether an insert can return the whole rows of a table."""
+    features = compiler.connection.features
+    return features.can_return_rows_from_bulk_insert and _is_plain_table(tracker)
 
 
 def execute(compiler: Any, fields: Sequence[Field[Any, Any]]) -> Returned | None:
@@ -168,6 +175,38 @@ def execute(compiler: Any, fields: Sequence[Field[Any, Any]]) -> Returned | None
 
 #: What SQLite and MariaDB say.
 NO_SUCH_COLUMN: Final = re.compile("^no such column|Unknown column")
+
+
+def insert(
+    compiler: Any, fields: Sequence[Field[Any, Any]], execute: partial[Any]
+) -> tuple[list[rows.Row], list[rows.Row] | None]:
+    """Executes the compiler's insert.
+
+    Not by `execute_sql`, which takes it for granted that the insert of one row returns one.
+
+    Args:
+        compiler: of an insert.
+        fields: of its table: those to return.
+        execute: `SQLInsertCompiler.execute_sql` with its arguments.
+
+    Returns:
+        The rows that it added or changed, as the driver gives them, and what Django has asked for
+        of them; None if that is nothing.
+
+    Raises:
+        Error: the statement's own.
+    """
+    compiler.returning_fields = fields
+    with compiler.connection.cursor() as cursor:
+        for sql, params in compiler.as_sql():
+            cursor.execute(sql, params)
+        found = list(cursor.fetchall())
+    given = execute.keywords.get("returning_fields", next(iter(execute.args[1:]), None))
+    if not given:
+        return found, None
+    places = [fields.index(field) for field in given]
+    asked = [tuple(row[place] for place in places) for row in found]
+    return found, list(convert(compiler, given, asked))
 
 
 def convert(

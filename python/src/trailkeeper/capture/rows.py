@@ -16,12 +16,12 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from django.db import connections
 from django.db.models import QuerySet, sql
 
-from trailkeeper.capture import mysql
+from trailkeeper.capture import mysql, sqlite
 
 if TYPE_CHECKING:
     from trailkeeper.capture.registry import Tracker
 
-__all__ = ["KEPT", "Kept", "Row", "chunked", "matched_by", "of_keys", "unseen"]
+__all__ = ["KEPT", "Kept", "Row", "as_stored", "chunked", "matched_by", "of_keys", "unseen"]
 
 #: The values of a row, in the order of the tracker's fields.
 Row = tuple[Any, ...]
@@ -102,7 +102,7 @@ def matched_by(query: sql.Query, tracker: Tracker, using: str) -> Kept:
     In a transaction they are locked, as the statement is about to do: another transaction that is
     changing one of them is waited for, and what it leaves is read.
     """
-    _lock_sqlite(tracker, using)
+    sqlite.lock(connections[using], tracker.model)
     select = query.chain(klass=sql.Query)
     select.clear_ordering(force=True)
     rows: QuerySet[Any] = QuerySet(model=query.model, query=select, using=using)
@@ -134,24 +134,6 @@ def _can_lock(select: sql.Query, using: str) -> bool:
     return is_plain and select.group_by is None and len(tables) <= 1
 
 
-def _lock_sqlite(tracker: Tracker, using: str) -> None:
-    """Lets a transaction of SQLite write before it reads.
-
-    One that has read cannot wait for another that writes: the statement that follows would fail,
-    where without this module it would have waited. Past Django's cursor, for it is no query of the
-    application's.
-    """
-    connection: Any = connections[using]
-    if connection.vendor != "sqlite" or not connection.in_atomic_block:
-        return
-    name = connection.ops.quote_name
-    meta = tracker.model._meta
-    table, column = name(meta.db_table), name(meta.local_concrete_fields[0].column)
-    # What goes wrong here, the statement itself meets again.
-    with contextlib.suppress(connection.Database.Error):
-        connection.connection.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
-
-
 def of_keys(tracker: Tracker, keys: Sequence[Any], using: str) -> dict[Any, Row]:
     """The rows with these primary keys as they stand now, by key; a composite key is a tuple."""
     objects = mysql.as_written(tracker.model._base_manager.using(using))
@@ -161,3 +143,11 @@ def of_keys(tracker: Tracker, keys: Sequence[Any], using: str) -> dict[Any, Row]
             for row in objects.filter(pk__in=chunk).values_list(*tracker.attnames):
                 found[tracker.key_of(row)] = row
     return found
+
+
+def as_stored(tracker: Tracker, rows: Iterable[Row], using: str) -> Iterator[Row]:
+    """Rows that a statement has returned, as they stand now; those that are gone, as they were."""
+    for chunk in chunked(rows):
+        keys = [tracker.key_of(row) for row in chunk]
+        found = of_keys(tracker, keys, using)
+        yield from (found.get(key, row) for key, row in zip(keys, chunk, strict=True))

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from trailkeeper import layers, spool
 from trailkeeper._recorder import Saver, frozen
-from trailkeeper.capture import links, rows, statement
+from trailkeeper.capture import links, rows, statement, triggers
 from trailkeeper.capture.cursors import compiling
 from trailkeeper.capture.instances import known_values, remember
 from trailkeeper.capture.labels import label_of, unlabelled
-from trailkeeper.capture.registry import object_id_of, trackers
+from trailkeeper.capture.registry import object_id_of
 from trailkeeper.capture.transactions import is_uncertain, tell_losses
 from trailkeeper.conf import settings
 from trailkeeper.failure import losses, report, report_mark
@@ -43,7 +43,7 @@ def quickly(original: Callable[..., Any], otherwise: Callable[..., Any]) -> Call
         otherwise: records all other statements.
     """
     saver = Saver(
-        trackers,
+        triggers.untouched,
         vars(spool),
         vars(disabling),
         vars(layers),
@@ -120,6 +120,8 @@ def record(
                 is_computed = True
         label = label_of(instance, tracker, capture.connection)
         alias = compiler.using
+        if (tracker.model, alias) not in triggers.untouched:
+            is_computed = bool(triggers.reach(tracker, capture.connection)) or is_computed
         transaction = None
         if capture.is_autocommit():
             transaction = spool.begin()

@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trailkeeper import spool
 from trailkeeper._recorder import RecorderError
+from trailkeeper.capture import triggers
 from trailkeeper.failure import losses, report, report_mark
 from trailkeeper.layers import current_context
 
@@ -78,6 +79,7 @@ class Capture:
         "connection",
         "deleting",
         "generation",
+        "has_defined",
         "in_commit",
         "is_manual",
         "note",
@@ -99,6 +101,8 @@ class Capture:
         self.stack: list[tuple[str, int, Scope]] = []
         #: Whether events stand prepared in the spool while the outcome of the COMMIT is open.
         self.in_commit = False
+        #: Whether the open transaction may have made or dropped a trigger.
+        self.has_defined = False
         #: Whether the application has begun a transaction by SQL, which Django does not see.
         self.is_manual = False
         #: The compiler whose update is being recorded: it may call another of its own methods.
@@ -145,6 +149,12 @@ class Capture:
             self.scope = self.scope or Scope(None)
             tell_losses()
         return transaction
+
+    def define(self) -> None:
+        """Follows a statement that may have made or dropped a trigger."""
+        triggers.forget()
+        # What is asked until the transaction ends holds for its own connection, at best.
+        self.has_defined = not self.is_autocommit()
 
     def current_scope(self) -> Scope | None:
         """The innermost scope; None in autocommit."""
@@ -226,6 +236,8 @@ class Capture:
             inner.is_rolled_back = True
         _, count, around = self.stack[index]
         del self.stack[index + 1 :]
+        if self.has_defined:
+            triggers.forget()
         self.scope = Scope(around)
         if self.transaction is not None:
             try:
@@ -255,6 +267,9 @@ class Capture:
         self.scope = None
         self.stack.clear()
         self.is_manual = False
+        if self.has_defined:
+            self.has_defined = False
+            triggers.forget()
 
     def _drop(self) -> None:
         transaction, self.transaction = self.transaction, None

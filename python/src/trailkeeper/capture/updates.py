@@ -16,7 +16,16 @@ from django.db import transaction as db_transaction
 from django.db.models.sql.constants import NO_RESULTS, ROW_COUNT
 
 from trailkeeper import rights
-from trailkeeper.capture import links, parts, returning, rows, saves, statement
+from trailkeeper.capture import (
+    links,
+    pairing,
+    parts,
+    returning,
+    rows,
+    saves,
+    statement,
+    triggers,
+)
 from trailkeeper.capture.instances import SAVING, UNKNOWN
 from trailkeeper.capture.labels import label_of_row
 from trailkeeper.capture.registry import object_id_of
@@ -88,12 +97,11 @@ class _Update:
         self.result_type = next(iter(execute.args[1:]), execute.keywords.get("result_type"))
         #: The rows before the statement.
         self.olds = rows.matched_by(compiler.query, tracker, compiler.using)
-        # After them: on SQLite, what is asked first must be what locks.
-        has_triggers = returning.has_triggers(compiler.connection, tracker)
+        reach = triggers.reach(tracker, compiler.connection)
         #: Whether the rows are left as they are sent, as far as that can be told before.
         self.is_sent = (
             not tracker.generated
-            and not has_triggers
+            and not reach
             and not any(hasattr(value, "resolve_expression") for _, _, value in self.values)
         )
         key = {tracker.attnames[place] for place in tracker.pk}
@@ -108,13 +116,21 @@ class _Update:
         self.returns = (
             not is_certain
             and not tracker.parents
-            and len(self.olds) <= rows.KEPT
-            and not has_triggers
+            and self._can_hold()
+            and reach is not triggers.Reach.LATER
             and self.result_type in (ROW_COUNT, NO_RESULTS)
             and not self.moves
             and returning.can_update(compiler, tracker)
         )
         self.returned: returning.Returned | None = None
+
+    def _can_hold(self) -> bool:
+        """Whether what it returns takes bounded memory."""
+        if len(self.olds) <= rows.KEPT:
+            return True
+        # Many that are left as they are sent are told from what was read: that is no less true, for
+        # in a transaction they are locked.
+        return not self.is_sent and returning.can_stream(self.compiler)
 
     def close(self) -> None:
         """Gives back what it takes on disk."""
@@ -180,7 +196,7 @@ class _Update:
                 yield old, self._sent(old)
         else:
             for chunk in self.olds.chunks():
-                keys = [self.tracker.key_of(old) for old in chunk]
+                keys = [self._key_after(old) for old in chunk]
                 stored = rows.of_keys(self.tracker, keys, self.compiler.using)
                 for key, old in zip(keys, chunk, strict=True):
                     yield old, stored.get(key) or self._sent(old)
@@ -192,15 +208,16 @@ class _Update:
 
         Those that the statement alone has matched have no known state before.
         """
-        key_of = self.tracker.key_of
-        news = {key_of(new): new for new in returned}
-        for old in self.olds:
-            new = news.pop(key_of(old), None)
-            if new is not None:
-                yield old, new
         unknown = (UNKNOWN,) * len(self.tracker.attnames)
-        for new in news.values():
-            yield unknown, new
+        id_of = partial(object_id_of, self.tracker)
+        for old, new in pairing.pairs(self.olds, returned, returned.count, id_of):
+            yield unknown if old is None else old, new
+
+    def _key_after(self, old: rows.Row) -> Any:
+        """The key under which a row stands then; the one before, if the database computes it."""
+        row = self._sent(old) if self.moves else old
+        is_known = all(row[place] is not UNKNOWN for place in self.tracker.pk)
+        return self.tracker.key_of(row if is_known else old)
 
     def _is_as_intended(self, changes: Sequence[tuple[rows.Row, rows.Row]]) -> bool:
         if len(changes) != len(self.olds):

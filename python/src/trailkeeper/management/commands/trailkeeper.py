@@ -117,6 +117,8 @@ class Command(BaseCommand):
                 report = drainer.run_once(elected)
                 if report["events"]:
                     self.stdout.write(f"{report['events']} events brought into the store")
+                while drainer.tidy(elected):
+                    pass
                 if not is_forever:
                     return
                 time.sleep(settings["DRAIN_INTERVAL"])

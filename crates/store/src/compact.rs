@@ -1,0 +1,230 @@
+//! Compaction: neighbouring files become one, with the same rows.
+//!
+//! It reads and writes files while others append, and then swaps them in one commit. Appends never wait for
+//! it and never fail by it; of two compactions of the same files one is refused.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::protocol::DeltaOperation;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use trailkeeper_event::{Clock as _, Column, Micros, SystemClock};
+
+use crate::commit::StagedFile;
+use crate::error::{Result, StoreError};
+use crate::file::DataFile;
+use crate::number::TableVersion;
+use crate::runs::{Effort, next_run};
+use crate::scan::written_batches;
+use crate::snapshot::Snapshot;
+use crate::store::{MONTH, Store};
+use crate::write::{EncodedFile, FileEncoder};
+
+/// The application transaction of which only one compaction at a time takes part.
+const COMPACTION: &str = "trailkeeper/compaction";
+
+const CONCURRENT_DELETES: usize = 16;
+
+/// What a merge did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// How many files there were.
+    pub files: u64,
+    /// How many events they held.
+    pub events: u64,
+    /// Their size in bytes.
+    pub bytes_before: u64,
+    /// The size in bytes of the file that stands for them.
+    pub bytes_after: u64,
+}
+
+impl Store {
+    /// Merges the next run of files; `None` if none is worth it, or somebody else was quicker.
+    ///
+    /// It holds one file that is read and one that is written in memory: some 200 MB for events of some 120
+    /// bytes. When this returns, the new file and the commit are durable. The old files stay until [`Store::vacuum`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a file does not hold what the log says: then nothing is changed. Others as the storage has
+    /// it; the table is as it was, or the merge is done.
+    pub async fn merge_next(&self, effort: Effort) -> Result<Option<Merged>> {
+        let snapshot = self.snapshot().await?;
+        let Some(run) = next_run(snapshot.files(), effort) else { return Ok(None) };
+        let files = snapshot.files().get(run).unwrap_or_default();
+        let staged = self.write_merged(files).await?;
+        let merged = Merged {
+            files: u64::try_from(files.len()).unwrap_or(u64::MAX),
+            events: files.iter().filter_map(DataFile::rows).sum(),
+            bytes_before: files.iter().map(DataFile::size).sum(),
+            bytes_after: u64::try_from(staged.size).unwrap_or(u64::MAX),
+        };
+        let Err(error) = self.swap(&snapshot, files, &staged).await else {
+            return Ok(Some(merged));
+        };
+        // A commit that failed may have taken effect, or another one has removed a file of the run.
+        let newest = Snapshot::load(self.log.as_ref(), &self.location()).await?;
+        let paths: HashSet<_> = newest.files().iter().map(|file| file.path.clone()).collect();
+        self.remember(newest);
+        if paths.contains(&staged.path) {
+            return Ok(Some(merged));
+        }
+        self.discard(std::slice::from_ref(&staged)).await;
+        if files.iter().all(|file| paths.contains(&file.path)) { Err(error) } else { Ok(None) }
+    }
+
+    /// Deletes files that were removed from the table before `until`. Gives their number.
+    ///
+    /// Versions of the table from before then can no longer be read as a whole.
+    ///
+    /// # Errors
+    ///
+    /// If the storage cannot be read or written. What was deleted stays deleted.
+    pub async fn vacuum(&self, until: Micros) -> Result<u64> {
+        let snapshot = self.snapshot().await?;
+        let location = self.location();
+        let removed = snapshot.state().all_tombstones(self.log.as_ref());
+        let expired: Vec<Path> = removed
+            .try_filter_map(|removed| {
+                let at = removed.deletion_timestamp().unwrap_or(i64::MAX);
+                let is_expired = at.saturating_mul(1000) < until.0;
+                let path = is_expired.then(|| Path::from(removed.path().as_ref()));
+                std::future::ready(Ok(path))
+            })
+            .try_collect()
+            .await
+            .map_err(|error| StoreError::delta(&location, error))?;
+        let live: HashSet<_> = snapshot.files().iter().map(|file| file.path.as_str()).collect();
+        let expired: Vec<_> =
+            expired.into_iter().filter(|path| !live.contains(path.as_ref())).collect();
+        let deletions = futures::stream::iter(expired).map(|path| async move {
+            match self.objects.delete(&path).await {
+                Ok(()) => Ok(1),
+                // The log names it for as long as Delta keeps the entry.
+                Err(object_store::Error::NotFound { .. }) => Ok(0),
+                Err(error) => Err(StoreError::storage(&self.location(), error)),
+            }
+        });
+        let counts = deletions.buffer_unordered(CONCURRENT_DELETES).try_collect::<Vec<u64>>();
+        Ok(counts.await?.into_iter().sum())
+    }
+
+    /// Writes the rows of a run as one file that no commit names yet.
+    async fn write_merged(&self, files: &[DataFile]) -> Result<StagedFile> {
+        let mut merger = Merger::new(files)?;
+        for file in files {
+            let bytes = self.read_file(file).await?;
+            let bytes = bytes.ok_or_else(|| {
+                StoreError::corrupt(format!("the file {} is missing", file.path()))
+            })?;
+            // On the caller's thread: a pool's threads would each keep the memory that this takes.
+            tokio::task::block_in_place(|| merger.push(file, bytes))?;
+        }
+        let (first, month) = (merger.first, merger.month.clone());
+        let encoded = tokio::task::block_in_place(|| merger.finish())?;
+        self.put_events(month, first, encoded).await
+    }
+
+    async fn swap(
+        &self,
+        snapshot: &Snapshot,
+        files: &[DataFile],
+        staged: &StagedFile,
+    ) -> Result<TableVersion> {
+        let size = |size: u64| i64::try_from(size).map_err(StoreError::internal);
+        let now = SystemClock.now().0 / 1000;
+        let mut actions = Vec::new();
+        for file in files {
+            actions.push(Action::Remove(Remove {
+                path: file.path.clone(),
+                data_change: false,
+                deletion_timestamp: Some(now),
+                extended_file_metadata: Some(true),
+                partition_values: Some(HashMap::from([(MONTH.to_owned(), file.month.clone())])),
+                size: Some(size(file.size)?),
+                ..Remove::default()
+            }));
+        }
+        actions.push(Action::Add(Add { data_change: false, ..staged.add(now)? }));
+        let version = i64::try_from(snapshot.version().0).map_err(StoreError::internal)?;
+        let properties = CommitProperties::default()
+            // Delta's library takes no offence at two commits that remove the same file without a change of
+            // data, and both would add its rows. Of two that name one transaction it refuses one.
+            .with_application_transactions(vec![Transaction::new(COMPACTION, version)])
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: i64::try_from(staged.size).map_err(StoreError::internal)?,
+        };
+        let location = self.location();
+        let done = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot.state()), Arc::clone(&self.log), operation)
+            .await
+            .map_err(|error| StoreError::delta(&location, error))?;
+        if let Ok(newer) = snapshot.follow(done.snapshot(), self.log.as_ref(), &location).await {
+            self.remember(newer);
+        }
+        Ok(TableVersion(done.version()))
+    }
+}
+
+/// Makes one file of a run, and checks that it has the rows that the log says.
+struct Merger {
+    encoder: FileEncoder,
+    first: u64,
+    next: u64,
+    month: String,
+}
+
+impl Merger {
+    fn new(files: &[DataFile]) -> Result<Self> {
+        let start = files.first().and_then(|file| Some((file.seq_bounds()?.0, file.month()?)));
+        let (first, month) = start.ok_or_else(|| StoreError::internal("a run has no bounds"))?;
+        let encoder = FileEncoder::new()?;
+        Ok(Self { encoder, first, next: first, month: month.to_owned() })
+    }
+
+    fn push(&mut self, file: &DataFile, bytes: bytes::Bytes) -> Result<()> {
+        for batch in written_batches(file, bytes)? {
+            let batch = batch.map_err(|error| StoreError::file(file.path(), Box::new(error)))?;
+            for seq in seqs(&batch)? {
+                if u64::try_from(*seq) != Ok(self.next) {
+                    return Err(not_as_logged(file));
+                }
+                self.next += 1;
+            }
+            self.encoder.push(&batch)?;
+        }
+        if file.seq_bounds().and_then(|(_, last)| last.checked_add(1)) != Some(self.next) {
+            return Err(not_as_logged(file));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<EncodedFile> {
+        self.encoder.finish()
+    }
+}
+
+/// The `seq` of each row.
+fn seqs(batch: &RecordBatch) -> Result<&[i64]> {
+    batch
+        .column_by_name(Column::Seq.name())
+        .and_then(|array| array.as_primitive_opt::<Int64Type>())
+        .filter(|array| array.null_count() == 0)
+        .map(|array| array.values().as_ref())
+        .ok_or_else(|| StoreError::corrupt("a row has no seq"))
+}
+
+fn not_as_logged(file: &DataFile) -> StoreError {
+    let what = format!("the file {} does not have the rows that the log says", file.path());
+    StoreError::corrupt(what)
+}
