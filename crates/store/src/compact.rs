@@ -75,8 +75,12 @@ impl Store {
         if paths.contains(&staged.path) {
             return Ok(Some(merged));
         }
+        if files.iter().all(|file| paths.contains(&file.path)) {
+            // What the storage was sent may yet take effect: the new file stays.
+            return Err(error);
+        }
         self.discard(std::slice::from_ref(&staged)).await;
-        if files.iter().all(|file| paths.contains(&file.path)) { Err(error) } else { Ok(None) }
+        Ok(None)
     }
 
     /// Deletes files that were removed from the table before `until`. Gives their number.
