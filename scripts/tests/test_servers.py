@@ -22,6 +22,8 @@ def start(script: str, command: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A run in the background is started deaf to it, and a shell cannot hear again by itself.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
