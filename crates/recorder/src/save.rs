@@ -37,13 +37,13 @@ impl SavePlan {
 
 /// Records saves.
 ///
-/// Each argument belongs to Python: `trackers` is a dict from model and alias of a database, of those that store rows as they are
+/// Each argument belongs to Python: `untouched` is a dict from model and alias of a database, of those that store rows as they are
 /// sent, to an object whose attribute `save` is a `SavePlan` or None; `spool`, `disabling` and `layers` are the namespaces of these modules; `losses` and `settings`
 /// are the objects of these names; `refuse` stands where a connection makes its cursors, while an instance says how it shows
 /// itself; `unlabelled(tracker, error)` is told why it could not.
 #[pyclass(frozen, module = "trailkeeper._recorder")]
 pub(crate) struct Saver {
-    trackers: Py<PyDict>,
+    untouched: Py<PyDict>,
     spool: Py<PyDict>,
     disabling: Py<PyDict>,
     layers: Py<PyDict>,
@@ -58,7 +58,7 @@ impl Saver {
     #[new]
     #[allow(clippy::too_many_arguments, reason = "each is a part of the application it works with")]
     fn new(
-        trackers: Py<PyDict>,
+        untouched: Py<PyDict>,
         spool: Py<PyDict>,
         disabling: Py<PyDict>,
         layers: Py<PyDict>,
@@ -67,7 +67,7 @@ impl Saver {
         refuse: Py<PyAny>,
         unlabelled: Py<PyAny>,
     ) -> Self {
-        Self { trackers, spool, disabling, layers, losses, settings, refuse, unlabelled }
+        Self { untouched, spool, disabling, layers, losses, settings, refuse, unlabelled }
     }
 
     /// Writes what the statement of `compiler` is about to do as prepared, if it is a save as most are; else gives None, and nothing
@@ -84,7 +84,7 @@ impl Saver {
             return Ok(None);
         };
         let key = (query.getattr(intern!(py, "model"))?, connection.getattr(intern!(py, "alias"))?);
-        let Some(tracker) = self.trackers.bind(py).get_item(key)? else { return Ok(None) };
+        let Some(tracker) = self.untouched.bind(py).get_item(key)? else { return Ok(None) };
         let plan = tracker.getattr(intern!(py, "save"))?;
         if plan.is_none() || !is_autocommit(&attributes)? || !self.is_usual(py, &capture)? {
             return Ok(None);

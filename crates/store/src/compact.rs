@@ -19,12 +19,11 @@ use trailkeeper_event::{Clock as _, Column, Micros, SystemClock};
 use crate::commit::StagedFile;
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
-use crate::number::TableVersion;
 use crate::runs::{Effort, next_run};
 use crate::scan::written_batches;
 use crate::snapshot::Snapshot;
 use crate::store::{MONTH, Store};
-use crate::write::{EncodedFile, FileEncoder};
+use crate::write::FileEncoder;
 
 /// The application transaction of which only one compaction at a time takes part.
 const COMPACTION: &str = "trailkeeper/compaction";
@@ -130,17 +129,17 @@ impl Store {
             // On the caller's thread: a pool's threads would each keep the memory that this takes.
             tokio::task::block_in_place(|| merger.push(file, bytes))?;
         }
-        let (first, month) = (merger.first, merger.month.clone());
-        let encoded = tokio::task::block_in_place(|| merger.finish())?;
-        self.put_events(month, first, encoded).await
+        let encoded = tokio::task::block_in_place(|| merger.encoder.finish())?;
+        self.put_events(merger.month, merger.first, encoded).await
     }
 
+    /// Names the new file in place of the run, in one commit.
     async fn swap(
         &self,
         snapshot: &Snapshot,
         files: &[DataFile],
         staged: &StagedFile,
-    ) -> Result<TableVersion> {
+    ) -> Result<()> {
         let size = |size: u64| i64::try_from(size).map_err(StoreError::internal);
         let now = SystemClock.now().0 / 1000;
         let mut actions = Vec::new();
@@ -176,7 +175,7 @@ impl Store {
         if let Ok(newer) = snapshot.follow(done.snapshot(), self.log.as_ref(), &location).await {
             self.remember(newer);
         }
-        Ok(TableVersion(done.version()))
+        Ok(())
     }
 }
 
@@ -211,10 +210,6 @@ impl Merger {
             return Err(not_as_logged(file));
         }
         Ok(())
-    }
-
-    fn finish(self) -> Result<EncodedFile> {
-        self.encoder.finish()
     }
 }
 

@@ -82,7 +82,7 @@ class SavePlan:
 class Saver:
     def __new__(
         cls,
-        trackers: Mapping[Any, Any],
+        untouched: Mapping[Any, Any],
         spool: dict[str, Any],
         disabling: dict[str, Any],
         layers: dict[str, Any],
