@@ -7,7 +7,7 @@
 //! - `Schema` knows the fields of a model and how to encode
 //!   each at once, so that later mutation of a value changes nothing.
 //! - `Layout` knows where their values stand in rows.
-//! - `Loader` notes what instances are loaded with, as `Loaded`.
+//! - `Loader` takes what instances are loaded with.
 //! - `Saver` records saves by `SavePlan`s.
 //! - `raw_look` and `examine` tell what raw SQL writes.
 //! - `Context` holds the items that many events share.
@@ -42,7 +42,6 @@ use pyo3::prelude::*;
 fn _recorder(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<context::Context>()?;
-    module.add_class::<load::Loaded>()?;
     module.add_class::<load::Loader>()?;
     module.add_class::<row::Layout>()?;
     module.add_class::<recorder::Recorder>()?;

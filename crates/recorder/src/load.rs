@@ -4,49 +4,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyException, PyKeyError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::limit::MAX_DEPTH;
 use crate::row::{Layout, frozen_value};
 use crate::value::is_unknown;
 
-/// What an instance was loaded with: a value for each field of its layout, `...` for those that were not loaded.
+/// Takes what instances are loaded with, for the wrapper of `Model.from_db`.
 ///
-/// Not a tuple, for those count among the objects after so many of which Python looks for garbage: a long list of instances
-/// would pay for that more than for all else that is done here. No value refers to the instance, so no garbage is missed.
-#[pyclass(frozen, module = "trailkeeper._recorder")]
-pub(crate) struct Loaded {
-    values: Box<[Py<PyAny>]>,
-}
-
-#[pymethods]
-impl Loaded {
-    /// The values.
-    pub(crate) fn row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.values.iter().map(|value| value.bind_borrowed(py)))
-    }
-
-    /// A copy of the instance has them as a tuple.
-    fn __reduce__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
-        Ok((py.get_type::<PyTuple>(), PyTuple::new(py, [self.row(py)?])?))
-    }
-}
-
-/// Stands in the place of `Model.from_db`: its method `load`, as a class method.
+/// That is a tuple: a value for each field of the model's layout, `...` for those that were not loaded. It is not among the objects
+/// that Python looks through for garbage: a long list of instances would pay for that. No value refers to the instance, so no
+/// garbage is missed.
 ///
-/// Reading is what applications do most, so that nothing but what it cannot do without happens here: the values as the database
-/// gave them become an attribute of the instance's `_state`, by the name `attribute`.
+/// Reading is what applications do most, so that nothing but what it cannot do without happens here. The wrapper is Python's: a
+/// call from there to Django's function costs less than one from here.
 #[pyclass(frozen, module = "trailkeeper._recorder")]
 pub(crate) struct Loader {
-    original: Py<PyAny>,
     plans: Py<PyDict>,
     plan: Py<PyAny>,
-    elsewhere: Py<PyAny>,
     failed: Py<PyAny>,
-    attribute: Py<PyString>,
     chosen: Mutex<Option<Arc<Chosen>>>,
 }
 
@@ -60,70 +36,52 @@ struct Chosen {
 
 #[pymethods]
 impl Loader {
-    /// `original` is the function behind Django's class method. `plans` is a dict from model to the `Layout` of its
-    /// rows, or None for a model whose instances are not noted; `plan(model)` adds what is not in it. `elsewhere(instance, names,
-    /// values)` is called for an instance with fields that its layout does not have, `failed(model, error)` where the values
-    /// could not be noted.
+    /// `plans` is a dict from model to the `Layout` of its rows, or None for a model whose instances are not noted;
+    /// `plan(model)` adds what is not in it. `failed(model, error)` is called where the values could not be noted.
     #[new]
-    fn new(
-        original: Py<PyAny>,
-        plans: Py<PyDict>,
-        plan: Py<PyAny>,
-        elsewhere: Py<PyAny>,
-        failed: Py<PyAny>,
-        attribute: Py<PyString>,
-    ) -> Self {
-        Self { original, plans, plan, elsewhere, failed, attribute, chosen: Mutex::new(None) }
+    fn new(plans: Py<PyDict>, plan: Py<PyAny>, failed: Py<PyAny>) -> Self {
+        Self { plans, plan, failed, chosen: Mutex::new(None) }
     }
 
-    /// Loads an instance as `from_db(model, db, field_names, values, ...)` does, and notes the values.
-    #[pyo3(signature = (model, db, field_names, values, *more, **options))]
-    fn load<'py>(
+    /// The values that Django is about to load an instance of `model` with: before anybody else has them, for some can change in
+    /// place. None if nothing is to be noted, `...` if there are fields among `names` that the model's layout does not have.
+    #[pyo3(signature = (model, names, values, /))]
+    fn take<'py>(
         &self,
-        model: Bound<'py, PyAny>,
-        db: Bound<'py, PyAny>,
-        field_names: Bound<'py, PyAny>,
-        values: Bound<'py, PyAny>,
-        more: &Bound<'py, PyTuple>,
-        options: Option<&Bound<'py, PyDict>>,
+        model: &Bound<'py, PyAny>,
+        names: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = model.py();
-        let original = self.original.bind(py);
-        // Before anybody else has them: some can change in place.
-        let noted = self.noted(&model, &field_names, &values);
-        let instance = if more.is_empty() && options.is_none() {
-            original.call1((&model, db, &field_names, &values))?
-        } else {
-            let mut arguments = vec![model.clone(), db, field_names.clone(), values.clone()];
-            arguments.extend(more.iter());
-            original.call(PyTuple::new(py, arguments)?, options)?
-        };
-        match noted.and_then(|noted| self.note(noted, &instance, &field_names, &values)) {
+        match self.taken(model, names, values) {
+            Ok(Taken::Nothing) => Ok(py.None().into_bound(py)),
+            Ok(Taken::Elsewhere) => Ok(py.Ellipsis().into_bound(py)),
+            Ok(Taken::Values(row)) => Ok(row.into_any()),
             // What is not noted is not known later: the application's read goes on.
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 self.failed.bind(py).call1((model, error.into_value(py)))?;
+                Ok(py.None().into_bound(py))
             }
-            other => other?,
+            Err(error) => Err(error),
         }
-        Ok(instance)
     }
 }
 
-/// What is to be noted of an instance.
-enum Noted {
+/// What there is to note of an instance.
+enum Taken<'py> {
     Nothing,
-    Values(Loaded),
+    Values(Bound<'py, PyTuple>),
     /// What only Python can tell.
     Elsewhere,
 }
 
 impl Loader {
-    fn noted(
+    fn taken<'py>(
         &self,
-        model: &Bound<'_, PyAny>,
-        names: &Bound<'_, PyAny>,
-        values: &Bound<'_, PyAny>,
-    ) -> PyResult<Noted> {
+        model: &Bound<'py, PyAny>,
+        names: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+    ) -> PyResult<Taken<'py>> {
         let py = model.py();
         let plans = self.plans.bind(py);
         let plan = match plans.get_item(model)? {
@@ -134,54 +92,48 @@ impl Loader {
             }
         };
         if plan.is_none() {
-            return Ok(Noted::Nothing);
+            return Ok(Taken::Nothing);
         }
         let plan = plan.cast::<Layout>()?;
         let layout = plan.get();
         if layout.len() == 0 {
-            return Ok(Noted::Elsewhere);
+            return Ok(Taken::Elsewhere);
         }
         let is_whole = values.len()? == layout.len() && names.len()? == layout.len();
-        let mut row = if is_whole {
-            owned(values)?
-        } else {
+        let list = if !is_whole {
             match self.spread(plan, names, values)? {
-                Some(row) => row,
-                None => return Ok(Noted::Elsewhere),
+                Some(whole) => PyList::new(py, whole)?,
+                None => return Ok(Taken::Elsewhere),
             }
+        } else if let Ok(list) = values.cast_exact::<PyList>() {
+            list.clone()
+        } else if let Ok(tuple) = values.cast_exact::<PyTuple>() {
+            if layout.mutable().is_empty() {
+                return Ok(Taken::Values(tuple.clone()));
+            }
+            tuple.to_list()
+        } else {
+            PyList::new(py, values.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
         };
-        for place in layout.mutable() {
-            let Some(value) = row.get_mut(*place) else { continue };
-            let bound = value.bind(py);
-            if is_unknown(bound) || is_scalar(bound) {
-                continue;
-            }
-            *value = match copied(bound, 0)? {
-                Some(copy) => copy,
-                None => frozen_value(bound.clone())?,
-            }
-            .unbind();
-        }
-        Ok(Noted::Values(Loaded { values: row.into_boxed_slice() }))
+        Ok(Taken::Values(row_of(&list, layout.mutable())?))
     }
 
     /// A whole row with the values that were loaded; None if one of them has no place in it.
-    fn spread(
+    fn spread<'py>(
         &self,
-        layout: &Bound<'_, Layout>,
-        names: &Bound<'_, PyAny>,
-        values: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Vec<Py<PyAny>>>> {
+        layout: &Bound<'py, Layout>,
+        names: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
         let py = layout.py();
         let Some(chosen) = self.chosen(layout, names)? else { return Ok(None) };
-        let values = owned(values)?;
-        if chosen.places.len() != values.len() {
+        if chosen.places.len() != values.len()? {
             return Ok(None);
         }
-        let mut row: Vec<_> = (0..layout.get().len()).map(|_| py.Ellipsis()).collect();
-        for (place, value) in chosen.places.iter().zip(values) {
+        let mut row = vec![py.Ellipsis().into_bound(py); layout.get().len()];
+        for (place, value) in chosen.places.iter().zip(values.try_iter()?) {
             if let Some(unknown) = row.get_mut(*place) {
-                *unknown = value;
+                *unknown = value?;
             }
         }
         Ok(Some(row))
@@ -218,38 +170,34 @@ impl Loader {
         drop(before);
         Ok(Some(chosen))
     }
-
-    fn note(
-        &self,
-        noted: Noted,
-        instance: &Bound<'_, PyAny>,
-        names: &Bound<'_, PyAny>,
-        values: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let py = instance.py();
-        match noted {
-            Noted::Nothing => Ok(()),
-            // Not by its `__dict__`, which Python need not make otherwise.
-            Noted::Values(loaded) => instance
-                .getattr(pyo3::intern!(py, "_state"))?
-                .setattr(self.attribute.bind(py), Bound::new(py, loaded)?),
-            Noted::Elsewhere => {
-                self.elsewhere.bind(py).call1((instance, names, values))?;
-                Ok(())
-            }
-        }
-    }
 }
 
-/// The values, one by one.
-fn owned(values: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
-    if let Ok(list) = values.cast::<PyList>() {
-        return Ok(list.iter().map(Bound::unbind).collect());
+/// The values, those at the places `mutable` as nobody else can change them.
+fn row_of<'py>(values: &Bound<'py, PyList>, mutable: &[usize]) -> PyResult<Bound<'py, PyTuple>> {
+    let mut kept = Vec::new();
+    for place in mutable {
+        let value = values.get_item(*place)?;
+        if is_unknown(&value) || is_scalar(&value) {
+            continue;
+        }
+        let copy = match copied(&value, 0)? {
+            Some(copy) => copy,
+            None => frozen_value(value.clone())?,
+        };
+        kept.push((*place, copy, value));
     }
-    if let Ok(tuple) = values.cast::<PyTuple>() {
-        return Ok(tuple.iter().map(Bound::unbind).collect());
+    // The list may be the caller's. Nobody sees it so, for none of Python's code runs meanwhile.
+    for (place, copy, _) in &kept {
+        values.set_item(*place, copy)?;
     }
-    values.try_iter()?.map(|value| Ok(value?.unbind())).collect()
+    let row = values.to_tuple();
+    for (place, _, value) in kept {
+        values.set_item(place, value)?;
+    }
+    // SAFETY: a tuple is an object that can be collected, it is new, and this thread holds the interpreter. Python does the same
+    // with each tuple in which it finds nothing to collect.
+    unsafe { pyo3::ffi::PyObject_GC_UnTrack(row.as_ptr().cast()) };
+    Ok(row)
 }
 
 /// A copy of a value of JSON that shares nothing that can change in place; None for anything else.

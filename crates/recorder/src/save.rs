@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::context::Context;
-use crate::load::Loaded;
 use crate::recorder::Recorder;
 use crate::row::{Layout, Written};
 use crate::schema::Schema;
@@ -285,10 +284,7 @@ fn known_of<'py>(state: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTupl
     let Some(known) = state.getattr_opt(intern!(py, "_trailkeeper_snapshot"))? else {
         return Ok(None);
     };
-    Ok(match known.cast_exact::<PyTuple>() {
-        Ok(row) => Some(row.clone()),
-        Err(_) => known.cast::<Loaded>().ok().map(|loaded| loaded.get().row(py)).transpose()?,
-    })
+    Ok(known.cast_into_exact::<PyTuple>().ok())
 }
 
 /// The object's id: the text of its key, if that has a type of which it is known without asking.

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+from types import EllipsisType
 from typing import Any, Literal, final
 
 class RecorderError(Exception): ...
@@ -34,29 +35,16 @@ class Layout:
     ) -> tuple[tuple[Any, ...], tuple[Any, ...], bool]: ...
 
 @final
-class Loaded:
-    def row(self) -> tuple[Any, ...]: ...
-
-@final
 class Loader:
     def __new__(
         cls,
-        original: Callable[..., Any],
         plans: dict[type[Any], Layout | None],
         plan: Callable[[type[Any]], None],
-        elsewhere: Callable[[Any, Sequence[str], Sequence[Any]], None],
         failed: Callable[[type[Any], BaseException], None],
-        attribute: str,
     ) -> Loader: ...
-    def load(
-        self,
-        model: type[Any],
-        db: str,
-        field_names: Sequence[str],
-        values: Sequence[Any],
-        *more: Any,
-        **options: Any,
-    ) -> Any: ...
+    def take(
+        self, model: type[Any], names: Sequence[str], values: Sequence[Any], /
+    ) -> tuple[Any, ...] | EllipsisType | None: ...
 
 @final
 class Recorder:

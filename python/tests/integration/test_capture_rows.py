@@ -87,6 +87,24 @@ def test_json_changed_in_place_is_seen(recorded):
     assert event["after"]["options"] == {"colour": "blue"}
 
 
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_what_an_instance_is_loaded_with_stays_the_callers(recorded, kind):
+    order = make_order(options={"colours": ["red"]})
+    names = [field.attname for field in Order._meta.concrete_fields]
+    options = {"colours": ["red"]}
+    values = kind(options if name == "options" else getattr(order, name) for name in names)
+    loaded = Order.from_db("default", names, values)
+    assert type(values) is kind
+    assert values[names.index("options")] is options
+    assert loaded.options is options
+    options["colours"].append("blue")
+    recorded()
+    loaded.save()
+    (event,) = recorded()
+    assert event["before"]["options"] == {"colours": ["red"]}
+    assert event["after"]["options"] == {"colours": ["red", "blue"]}
+
+
 def test_update_fields_leaves_out_what_was_not_saved(recorded):
     order = Order.objects.get(pk=make_order(count=1).pk)
     recorded()

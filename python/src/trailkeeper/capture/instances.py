@@ -10,13 +10,14 @@ Wraps these private interfaces of Django, each held by a contract test: `Model.f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.base import ModelState
 
-from trailkeeper._recorder import Layout, Loaded, Loader, frozen
+from trailkeeper._recorder import Layout, Loader, frozen
 from trailkeeper.capture.registry import plans, tracker_of
 from trailkeeper.failure import is_news, logger
 
@@ -42,7 +43,7 @@ class Snapshot:
     """Values of an instance's attributes, as the database had them.
 
     A plain tuple stands for the usual one: a value for each of the tracked fields in their order,
-    written in autocommit. What was read of one table stands as `Loaded`.
+    read, or written in autocommit.
 
     Args:
         names: the attributes.
@@ -71,7 +72,7 @@ class Snapshot:
 
 
 #: What stands on an instance's state.
-Known = Snapshot | Loaded | tuple[Any, ...]
+Known = Snapshot | tuple[Any, ...]
 
 
 def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | None:
@@ -85,8 +86,6 @@ def known_values(instance: models.Model, tracker: Tracker) -> tuple[Any, ...] | 
         snapshot = snapshot.previous
     if snapshot is None:
         return None
-    if type(snapshot) is Loaded:
-        snapshot = snapshot.row()
     if type(snapshot) is tuple:
         return _of_table(instance, snapshot, tracker) if tracker.has_kin else snapshot
     if snapshot.names is tracker.attnames:
@@ -151,6 +150,46 @@ def _plan(model: type[models.Model]) -> None:
         plans[model] = tracker.layout if is_all else Layout((), None, (), ())
 
 
+def _from_db(original: Callable[..., Any], take: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in the place of `original`, the function behind Django's class method.
+
+    Reading is what applications do most. Each of the two below calls Django's function as Python
+    does it best, by a plain list of arguments, and has nothing in the way of a usual instance.
+
+    Args:
+        original: `from_db(model, db, field_names, values)`; since Django 6.1 `fetch_mode` too.
+        take: `Loader.take`.
+    """
+
+    def plain(cls: type[models.Model], db: str, field_names: Any, values: Any) -> Any:
+        taken = take(cls, field_names, values)
+        instance = original(cls, db, field_names, values)
+        if taken is not None:
+            try:
+                instance._state._trailkeeper_snapshot = taken
+                if taken is ...:
+                    _loaded_elsewhere(instance, field_names, values)
+            except Exception as error:
+                _failed(cls, error)
+        return instance
+
+    def fetching(
+        cls: type[models.Model], db: str, field_names: Any, values: Any, *, fetch_mode: Any = None
+    ) -> Any:
+        taken = take(cls, field_names, values)
+        instance = original(cls, db, field_names, values, fetch_mode=fetch_mode)
+        if taken is not None:
+            try:
+                instance._state._trailkeeper_snapshot = taken
+                if taken is ...:
+                    _loaded_elsewhere(instance, field_names, values)
+            except Exception as error:
+                _failed(cls, error)
+        return instance
+
+    return fetching if "fetch_mode" in signature(original).parameters else plain
+
+
 def _loaded_elsewhere(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
     """Notes the values of an instance with fields that are not tracked."""
     tracker = tracker_of(type(instance), connections[DEFAULT_DB_ALIAS].vendor)
@@ -212,10 +251,9 @@ def install() -> None:
         return
     for name in ("from_db", *_WRAPPERS):
         _originals[name] = models.Model.__dict__[name]
-    loader = Loader(
-        _originals["from_db"].__func__, plans, _plan, _loaded_elsewhere, _failed, ATTRIBUTE
+    models.Model.from_db = classmethod(  # type: ignore[assignment]
+        _from_db(_originals["from_db"].__func__, Loader(plans, _plan, _failed).take)
     )
-    models.Model.from_db = classmethod(loader.load)  # type: ignore[assignment]
     for name, wrapper in _WRAPPERS.items():
         setattr(models.Model, name, wrapper)
     _make_room()
