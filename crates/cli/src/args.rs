@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Events(EventsOptions),
     /// Run a SELECT over the table `events`
     Sql(SqlOptions),
+    /// Write events out for other programs, oldest first
+    Export(ExportOptions),
     /// Check that no event was altered, removed, reordered or invented
     Verify(VerifyOptions),
     /// Show how large the trail is, and what waits in the spool
@@ -63,8 +65,9 @@ pub(crate) struct HistoryOptions {
     pub(crate) place: Place,
 }
 
+/// Which events are meant.
 #[derive(Debug, Options)]
-pub(crate) struct EventsOptions {
+pub(crate) struct Wanted {
     /// Only of this tenant
     #[arg(long)]
     pub(crate) tenant: Option<String>,
@@ -92,6 +95,12 @@ pub(crate) struct EventsOptions {
     /// Only before this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct EventsOptions {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
 
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
@@ -103,6 +112,93 @@ pub(crate) struct EventsOptions {
 
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct ExportOptions {
+    /// The file to write; - is standard output
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+
+    /// What to write
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+
+    /// Only of the object with this primary key
+    #[arg(long, value_name = "ID", requires = "model")]
+    pub(crate) object: Option<String>,
+
+    /// Only of this request
+    #[arg(long, value_name = "ID")]
+    pub(crate) request: Option<String>,
+
+    /// Only of this transaction: 32 hex digits
+    #[arg(long, value_name = "ID")]
+    pub(crate) transaction: Option<String>,
+
+    /// Only with this outcome
+    #[arg(long)]
+    pub(crate) outcome: Option<Outcome>,
+
+    /// How many at most [default: all]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<usize>,
+
+    /// With jsonl: the checkpoint first, and with each event the proof that it is in the signed tree
+    #[arg(long)]
+    pub(crate) proofs: bool,
+
+    /// With csv: put an apostrophe before a text that a spreadsheet would take for a formula
+    #[arg(long)]
+    pub(crate) no_formulas: bool,
+
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// The formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values with a heading
+    Csv,
+    /// A Parquet file with the columns of the table
+    Parquet,
+    /// An event of the Open Cybersecurity Schema Framework a line
+    Ocsf,
+    /// A CloudEvent a line
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
+/// How what is recorded can have ended.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Outcome {
+    Success,
+    Failure,
+    Denied,
+}
+
+impl Outcome {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+        }
+    }
 }
 
 /// The kinds of events.

@@ -4,24 +4,14 @@ use std::io::Write;
 
 use trailkeeper_engine::{AuditEvent, Column, EventFilter};
 
-use crate::args::{EventsOptions, Kind};
+use crate::args::{EventsOptions, Kind, Wanted};
 use crate::format::{parse_time, shorten, time_of};
 use crate::table::write_table;
 use crate::{DONE, place, timeline};
 
 pub(crate) fn run(options: &EventsOptions, out: &mut dyn Write) -> anyhow::Result<u8> {
     let trail = place::open(&options.place)?;
-    let filter = EventFilter {
-        tenant: options.tenant.clone(),
-        actor: options.actor.clone(),
-        model: options.model.as_deref().map(str::to_lowercase),
-        action: options.action.clone(),
-        kind: options.kind.map(Kind::name).map(str::to_owned),
-        since: options.since.as_deref().map(parse_time).transpose()?,
-        until: options.until.as_deref().map(parse_time).transpose()?,
-        limit: Some(options.limit),
-        ..EventFilter::default()
-    };
+    let filter = EventFilter { limit: Some(options.limit), ..wanted(&options.wanted)? };
     let events = trail.search(&filter)?;
     if options.json {
         for event in &events {
@@ -37,6 +27,20 @@ pub(crate) fn run(options: &EventsOptions, out: &mut dyn Write) -> anyhow::Resul
     let rows: Vec<_> = events.iter().map(row).collect();
     write_table(out, &headings, &rows)?;
     Ok(DONE)
+}
+
+/// The filter that the command line asks for.
+pub(crate) fn wanted(wanted: &Wanted) -> anyhow::Result<EventFilter> {
+    Ok(EventFilter {
+        tenant: wanted.tenant.clone(),
+        actor: wanted.actor.clone(),
+        model: wanted.model.as_deref().map(str::to_lowercase),
+        action: wanted.action.clone(),
+        kind: wanted.kind.map(Kind::name).map(str::to_owned),
+        since: wanted.since.as_deref().map(parse_time).transpose()?,
+        until: wanted.until.as_deref().map(parse_time).transpose()?,
+        ..EventFilter::default()
+    })
 }
 
 fn row(event: &AuditEvent) -> Vec<String> {

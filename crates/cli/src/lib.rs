@@ -10,6 +10,7 @@ mod args;
 mod cell;
 mod compact;
 mod events;
+mod export;
 mod format;
 mod hint;
 mod history;
@@ -18,6 +19,7 @@ mod progress;
 mod sql;
 mod stats;
 mod table;
+mod target;
 mod timeline;
 mod verify;
 
@@ -40,7 +42,7 @@ pub const FAILED: u8 = 2;
 /// Gives the exit code of the process.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
     err: &mut dyn Write,
 ) -> u8 {
     let args = match Args::try_parse_from(arguments) {
@@ -61,11 +63,12 @@ pub fn run(
     }
 }
 
-fn dispatch(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+fn dispatch(args: &Args, out: &mut (dyn Write + Send), err: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.command {
         Command::History(options) => history::run(options, out),
         Command::Events(options) => events::run(options, out),
         Command::Sql(options) => sql::run(options, out),
+        Command::Export(options) => export::run(options, out, err),
         Command::Verify(options) => verify::run(options, out, err),
         Command::Stats(options) => stats::run(options, out),
         Command::Compact(options) => compact::run(options, out, err),
@@ -85,6 +88,7 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -28,6 +28,17 @@ impl<'a> Progress<'a> {
         self.has_written = true;
     }
 
+    /// Tells that `done` events are done, of which nobody knows how many there are.
+    pub(crate) fn tell_count(&mut self, done: u64) {
+        if !self.is_shown {
+            return;
+        }
+        // Progress that cannot be shown stops nothing.
+        let _ = write!(self.err, "\r{} events", count(done));
+        let _ = self.err.flush();
+        self.has_written = true;
+    }
+
     /// Removes the line.
     pub(crate) fn finish(&mut self) {
         if self.has_written {

@@ -79,6 +79,15 @@ pub enum Error {
     /// that fails.
     #[error("{transactions} transactions wait to be drained after {seconds} s")]
     Timeout { transactions: usize, seconds: u64 },
+    /// What is exported cannot be written: make room, or choose another place.
+    #[error("the events cannot be written out")]
+    Output(#[source] std::io::Error),
+    /// There is nothing to prove events by: export them without proofs, or let the drainer sign first.
+    #[error("there is no proof: {reason}")]
+    NoProof { reason: String },
+    /// An event is not the one that was signed: verify the trail and investigate.
+    #[error("the event with seq {seq} is not the one in the signed tree; run `trailkeeper verify`")]
+    NotInTree { seq: u64 },
     /// The process was forked after this trail was used: open it again in the child.
     #[error("the trail was opened before a fork: open it again in this process")]
     Forked,
@@ -99,13 +108,16 @@ impl Error {
             Self::Spool(error) => spool_kind(error),
             Self::NoSpool | Self::Invalid(_) => ErrorKind::Invalid,
             Self::ForeignStore { .. } | Self::OtherStore { .. } => ErrorKind::Conflict,
-            Self::Io { .. } | Self::Contended { .. } | Self::Timeout { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Io { .. }
+            | Self::Contended { .. }
+            | Self::Timeout { .. }
+            | Self::Output(_)
+            | Self::NoProof { .. } => ErrorKind::Unavailable,
             Self::Merkle(_)
             | Self::Key { .. }
             | Self::Identity { .. }
             | Self::Checkpoint { .. }
+            | Self::NotInTree { .. }
             | Self::Tree => ErrorKind::Corrupt,
             Self::Forked | Self::Internal(_) => ErrorKind::Internal,
         }
@@ -131,6 +143,7 @@ const fn store_kind(error: &StoreError) -> ErrorKind {
         StoreError::ReadOnly { .. }
         | StoreError::Full { .. }
         | StoreError::Unavailable { .. }
+        | StoreError::Output(_)
         | StoreError::Resources { .. } => ErrorKind::Unavailable,
         StoreError::Corrupt { .. } => ErrorKind::Corrupt,
         StoreError::Internal { .. } => ErrorKind::Internal,

@@ -102,6 +102,36 @@ impl AuditEvent {
         Value::Object(object)
     }
 
+    /// The text of [`to_json`](Self::to_json), with the JSON columns as they were recorded: a number
+    /// keeps its digits.
+    #[must_use]
+    pub fn to_json_text(&self) -> String {
+        let ids = [("event_id", self.event_id()), ("transaction_id", self.transaction_id())];
+        let ids = ids.into_iter().filter_map(|(name, id)| Some((name, json_string(id?))));
+        let cells = Column::ALL.iter().zip(&self.cells).filter_map(|(&column, cell)| {
+            let text = match cell {
+                Cell::Null => return None,
+                Cell::Text(text) => text_json(column, text),
+                Cell::Int(value) => int_value(column, *value).to_string(),
+            };
+            Some((column.name(), text))
+        });
+        let mut members: Vec<_> = ids.chain(cells).collect();
+        members.sort_unstable_by_key(|(name, _)| *name);
+        let mut object = "{".to_owned();
+        for (name, text) in members {
+            if object.len() > 1 {
+                object.push(',');
+            }
+            object.push('"');
+            object.push_str(name);
+            object.push_str("\":");
+            object.push_str(&text);
+        }
+        object.push('}');
+        object
+    }
+
     /// Reads the rows of a query as events.
     pub(crate) fn from_rows(batches: &[RecordBatch]) -> Result<Vec<Self>> {
         let mut events = Vec::new();
@@ -164,6 +194,19 @@ fn int_cell(value: Option<i64>) -> Cell {
 fn text_value(column: Column, text: &str) -> Value {
     let json = JSON_COLUMNS.contains(&column).then(|| serde_json::from_str(text).ok()).flatten();
     json.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// The JSON text of a text column, in one line.
+fn text_json(column: Column, text: &str) -> String {
+    let is_whole = || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if JSON_COLUMNS.contains(&column) && !text.contains('\n') && is_whole() {
+        return text.to_owned();
+    }
+    text_value(column, text).to_string()
+}
+
+fn json_string(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 fn int_value(column: Column, value: i64) -> Value {

@@ -93,7 +93,8 @@ impl Conditions {
 }
 
 impl EventFilter {
-    fn statement(&self) -> Statement {
+    /// The query for all events that match, in the order in which they stand.
+    pub(crate) fn matching(&self) -> Statement {
         let mut all = Conditions::default();
         match (&self.model, &self.object_id) {
             (Some(model), Some(id)) => {
@@ -142,6 +143,12 @@ impl EventFilter {
             sql.push_str(" WHERE ");
             sql.push_str(&all.parts.join(" AND "));
         }
+        Statement { sql, parameters: all.parameters, ..Statement::default() }
+    }
+
+    /// The query for the events that match, in its order and no more than its limit.
+    fn statement(&self) -> Statement {
+        let Statement { mut sql, parameters, limits } = self.matching();
         sql.push_str(match self.order {
             Order::NewestFirst => " ORDER BY occurred_at DESC, position DESC, seq DESC NULLS FIRST",
             Order::OldestFirst => " ORDER BY occurred_at, position, seq NULLS LAST",
@@ -149,7 +156,7 @@ impl EventFilter {
         if let Some(limit) = self.limit {
             sql.push_str(&format!(" LIMIT {limit}"));
         }
-        Statement { sql, parameters: all.parameters, ..Statement::default() }
+        Statement { sql, parameters, limits }
     }
 }
 

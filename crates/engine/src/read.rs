@@ -80,7 +80,7 @@ impl Trail {
     ///
     /// The spool is read first: what it shows is then in the table, in the batch on its way there,
     /// or in neither.
-    fn consistent(&self, store: &Store) -> Result<(Arc<Snapshot>, Vec<RecordBatch>)> {
+    pub(crate) fn consistent(&self, store: &Store) -> Result<(Arc<Snapshot>, Vec<RecordBatch>)> {
         let Some(spool) = self.spool() else {
             return Ok((self.wait(store.snapshot())??, Vec::new()));
         };

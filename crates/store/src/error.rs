@@ -53,6 +53,9 @@ pub enum StoreError {
     /// The query needs more memory or time than it is allowed: ask for less, or raise the limit.
     #[error("the query was stopped: {message}")]
     Resources { message: String },
+    /// What is not part of the store could not be written: make room, or choose another place.
+    #[error("the events cannot be written out")]
+    Output(#[source] std::io::Error),
     /// A defect of this program: report it.
     #[error("internal error of the store: {message}")]
     Internal { message: String },

@@ -4,6 +4,7 @@ mod event_id_rule;
 mod files;
 mod function;
 mod output;
+mod stream;
 mod view;
 
 use std::fmt;
@@ -23,10 +24,11 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 
+pub use self::stream::RowStream;
 use crate::error::{Result, StoreError};
+use crate::file::DataFile;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -35,6 +37,17 @@ pub const EVENTS: &str = "events";
 
 const BASE_URL: &str = "trail://store";
 const MEMORY_LIMIT: usize = 1 << 30;
+/// How many rows a batch of a stream has at most: each may hold states of some megabytes.
+const STREAM_ROWS: usize = 1024;
+
+/// In which order rows come that no `ORDER BY` puts into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RowOrder {
+    /// In any: several threads read.
+    Any,
+    /// As they stand: one thread reads.
+    Stored,
+}
 
 /// A value bound to a placeholder (`$1`, `$2`, ...) of a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,13 +163,18 @@ impl QueryEngine {
     }
 
     /// A session in which `events` is the only table.
-    fn session(&self) -> Result<SessionContext> {
+    fn session(&self, order: RowOrder) -> Result<SessionContext> {
         let schema = Arc::new(MemorySchemaProvider::new());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", schema).map_err(StoreError::internal)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("datafusion".to_owned(), Arc::new(catalog));
+        let mut config = self.state.config().clone();
+        if order == RowOrder::Stored {
+            config = config.with_target_partitions(1).with_batch_size(STREAM_ROWS);
+        }
         let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_config(config)
             .with_catalog_list(Arc::new(catalogs))
             .build();
         Ok(SessionContext::new_with_state(state))
@@ -176,9 +194,37 @@ impl Store {
     /// [`StoreError::TooManyRows`] and [`StoreError::Resources`] beyond the limits,
     /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn query(&self, snapshot: &Snapshot, query: Query) -> Result<Rows> {
+        let limits = query.limits;
+        let collect = async {
+            let mut stream = self.start(snapshot.files(), query, RowOrder::Any).await?;
+            let schema = stream.schema();
+            let mut batches = Vec::new();
+            while let Some(batch) = stream.next().await? {
+                batches.push(batch);
+            }
+            Ok(Rows { schema, batches })
+        };
+        tokio::time::timeout(limits.time, collect).await.map_err(|_| StoreError::Resources {
+            message: format!("it took longer than {} s", limits.time.as_secs()),
+        })?
+    }
+
+    /// Answers a query over one file, or over the query's pending rows alone, batch by batch.
+    ///
+    /// Without an `ORDER BY` the rows come as they stand, and no more of them are in memory than one row
+    /// group. How long it takes is up to who asks for the batches, so the limit of time does not hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::query`]; what is wrong with a file is told by the stream.
+    pub async fn query_stream(&self, file: Option<&DataFile>, query: Query) -> Result<RowStream> {
+        self.start(file.map_or(&[], std::slice::from_ref), query, RowOrder::Stored).await
+    }
+
+    async fn start(&self, files: &[DataFile], query: Query, order: RowOrder) -> Result<RowStream> {
         let Query { sql, parameters, pending, limits } = query;
-        let context = self.sql.session()?;
-        let view = view::events(&context, snapshot, pending).map_err(StoreError::query)?;
+        let context = self.sql.session(order)?;
+        let view = view::events(&context, files, pending).map_err(StoreError::query)?;
         context.register_table(EVENTS, view).map_err(StoreError::query)?;
         let run = async {
             let allowed = SQLOptions::new()
@@ -192,22 +238,6 @@ impl Store {
             }
             frame.execute_stream().await
         };
-        let collect = async {
-            let mut stream = run.await.map_err(StoreError::query)?;
-            let schema = output::plain_schema(&stream.schema());
-            let mut batches = Vec::new();
-            let mut rows = 0;
-            while let Some(batch) = stream.try_next().await.map_err(StoreError::query)? {
-                rows += batch.num_rows();
-                if let Some(limit) = limits.rows.filter(|limit| rows > *limit) {
-                    return Err(StoreError::TooManyRows { limit });
-                }
-                batches.push(output::to_plain(&batch, &schema)?);
-            }
-            Ok(Rows { schema, batches })
-        };
-        tokio::time::timeout(limits.time, collect).await.map_err(|_| StoreError::Resources {
-            message: format!("it took longer than {} s", limits.time.as_secs()),
-        })?
+        Ok(RowStream::new(run.await.map_err(StoreError::query)?, limits.rows))
     }
 }

@@ -10,23 +10,23 @@ use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::{SessionContext, ident};
 use trailkeeper_event::{Column, arrow_schema};
 
+use crate::file::DataFile;
 use crate::query::files::FileTable;
 use crate::query::function::event_id_function;
-use crate::snapshot::Snapshot;
 
 /// Columns that only verification needs: behind all others.
 const LAST: [Column; 3] = [Column::Writer, Column::TransactionNumber, Column::Salt];
 
-/// The events of `snapshot` and the pending rows as one table.
+/// The events of `files` and the pending rows as one table.
 ///
 /// Its columns are `event_id`, `seq`, `transaction_id`, `position`, those of the event in their
 /// order, and at the end `writer`, `transaction_number`, `salt`.
 pub(super) fn events(
     context: &SessionContext,
-    snapshot: &Snapshot,
+    files: &[DataFile],
     pending: Vec<RecordBatch>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let mut frame = context.read_table(Arc::new(FileTable::new(snapshot.files())))?;
+    let mut frame = context.read_table(Arc::new(FileTable::new(files)))?;
     if !pending.is_empty() {
         let pending = MemTable::try_new(arrow_schema(), vec![pending])?;
         frame = frame.union(context.read_table(Arc::new(pending))?)?;
