@@ -64,7 +64,8 @@ pub use trailkeeper_event::{
 };
 pub use trailkeeper_merkle::VerifierKey;
 pub use trailkeeper_spool::{
-    Backlog, BatchLimits, Doubt, Options as SpoolOptions, Spool, TransactionId, WriterId,
+    Backlog, BatchLimits, Doubt, Options as SpoolOptions, RecordBuffer, Spool, TransactionId,
+    WriterId,
 };
 pub use trailkeeper_store::{Limits, OpenOptions, Parameter, Rows};
 

@@ -4,6 +4,9 @@
 mod compact;
 mod crash;
 mod doubt;
+mod export;
+mod export_ocsf;
+mod export_proofs;
 mod ownership;
 mod path;
 mod released;
