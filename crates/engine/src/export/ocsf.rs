@@ -156,8 +156,8 @@ impl Columns {
         for column in IN_EVENT_ID {
             columns.remove(column.name());
         }
-        // They are said in other words: by the class, the message and the times.
-        for column in [Column::ObjectKey, Column::Outcome, Column::Kind] {
+        // The one is that of model and id, the other a status code.
+        for column in [Column::ObjectKey, Column::Outcome] {
             columns.remove(column.name());
         }
         Self(columns)

@@ -53,6 +53,35 @@ fn the_columns_are_the_documented_ones_in_their_order() {
 }
 
 #[test]
+fn a_stream_gives_the_rows_of_a_file_as_they_stand_a_few_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    // Three row groups, of which several threads would make one sequence in any order.
+    run(store.append(&[events(0, 40_000, START)], &commit("s", 1, 0, 40_000))).unwrap();
+    let snapshot = run(store.snapshot()).unwrap();
+    let rows = |query: Query| {
+        run(async {
+            let mut stream = store.query_stream(Some(&snapshot.files()[0]), query).await?;
+            let mut seqs = Vec::new();
+            while let Some(batch) = stream.next().await? {
+                assert!(batch.num_rows() <= 1024);
+                assert_eq!(batch.schema(), stream.schema());
+                let column = batch.column_by_name("seq").unwrap().as_primitive::<Int64Type>();
+                seqs.extend_from_slice(column.values());
+            }
+            Ok::<_, StoreError>(seqs)
+        })
+    };
+    let all: Vec<i64> = (0..40_000).collect();
+    assert_eq!(rows(sql("SELECT * FROM events")).unwrap(), all);
+    let even: Vec<i64> = all.iter().copied().filter(|seq| seq % 2 == 0).collect();
+    assert_eq!(rows(sql("SELECT * FROM events WHERE tenant = 'acme'")).unwrap(), even);
+    let limits = Limits { rows: Some(39_999), ..Limits::default() };
+    let refused = rows(Query { limits, ..sql("SELECT * FROM events") });
+    assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 39_999 })), "{refused:?}");
+}
+
+#[test]
 fn files_are_one_table() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(&dir);
