@@ -98,7 +98,10 @@ COMMANDS: Final = sections(REFERENCE / "commands.md")
 
 
 def command_line() -> dict[str, tuple[set[str], set[str]]]:
-    """What `args.rs` declares: for each struct its options and environment variables."""
+    """What `args.rs` declares: for each struct its options and environment variables.
+
+    Those of a struct within it are its own, but for `Place`, which every command has.
+    """
     text = read(ROOT / "crates" / "cli" / "src" / "args.rs")
     structs = re.findall(r"^pub\(crate\) struct (\w+) \{\n(.*?)^\}", text, re.M | re.S)
     declared = {}
@@ -116,6 +119,11 @@ def command_line() -> dict[str, tuple[set[str], set[str]]]:
                 else:
                     options.add("--" + (given or field.replace("_", "-")))
         declared[struct] = (options, variables)
+    for struct, body in structs:
+        for inner in re.findall(r"#\[command\(flatten\)\]\s*pub\(crate\) \w+: (\w+)", body):
+            if inner != "Place":
+                for mine, theirs in zip(declared[struct], declared[inner], strict=True):
+                    mine |= theirs
     return declared
 
 

@@ -30,7 +30,8 @@ impl World {
         )
         .unwrap();
         for number in 0..3 {
-            append(&trail, &invoice_record(number, number, START + i64::try_from(number).unwrap()));
+            let at = START + i64::try_from(number).unwrap();
+            append(&trail, at, &invoice_record(number, number, at));
         }
         let mut drainer = trail.elect_drainer().unwrap().unwrap();
         drainer.drain_once(BatchLimits::default()).unwrap();
@@ -42,7 +43,7 @@ impl World {
             .text(Column::Reason, "=1+1")
             .text(Column::RequestId, "r-1")
             .int(Column::OccurredAt, START + 3);
-        append(&trail, &denied);
+        append(&trail, START + 3, &denied);
         world
     }
 
@@ -77,12 +78,12 @@ impl World {
     }
 }
 
-fn append(trail: &Trail, record: &RecordBuilder) {
+fn append(trail: &Trail, at: i64, record: &RecordBuilder) {
     let mut records = RecordBuffer::new();
     records.push(record.as_bytes()).unwrap();
     let mut writer = trail.spool().unwrap().writer().unwrap();
     let transaction = writer.begin().unwrap();
-    writer.append_complete(transaction, START, &records).unwrap();
+    writer.append_complete(transaction, at, &records).unwrap();
 }
 
 fn lines(bytes: &[u8]) -> Vec<Value> {
