@@ -15,7 +15,7 @@ pub(crate) fn run(options: &EventsOptions, out: &mut dyn Write) -> anyhow::Resul
     let events = trail.search(&filter)?;
     if options.json {
         for event in &events {
-            writeln!(out, "{}", event.to_json())?;
+            writeln!(out, "{}", event.to_json_text())?;
         }
         return Ok(DONE);
     }

@@ -16,7 +16,7 @@ pub(crate) fn run(options: &HistoryOptions, out: &mut dyn Write) -> anyhow::Resu
     let events = trail.history(&model, &options.object_id)?;
     if options.json {
         for event in &events {
-            writeln!(out, "{}", event.to_json())?;
+            writeln!(out, "{}", event.to_json_text())?;
         }
         return Ok(DONE);
     }

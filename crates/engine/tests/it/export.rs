@@ -79,6 +79,26 @@ fn lines_are_the_events_of_store_and_spool_in_order_and_once() {
 }
 
 #[test]
+fn what_is_drained_and_merged_meanwhile_is_told_once() {
+    let world = World::new();
+    let trail = mixed(&world);
+    let filter = EventFilter::default();
+    let mut out = Vec::new();
+    let mut is_drained = false;
+    let written = trail.export(&filter, LINES, &mut out, &mut |_| {
+        if !is_drained {
+            is_drained = true;
+            assert_eq!(drain(&trail), 10);
+            assert_eq!(trail.compact(&mut |_| {}).unwrap().merges, 1);
+        }
+    });
+    assert_eq!(written.unwrap(), 50);
+    let ids: BTreeSet<_> =
+        lines(&out).iter().map(|event| event["object_id"].to_string()).collect();
+    assert_eq!(ids.len(), 50);
+}
+
+#[test]
 fn a_line_has_the_numbers_as_they_were_recorded() {
     let world = World::new();
     let trail = world.trail();
