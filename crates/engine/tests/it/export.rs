@@ -93,8 +93,7 @@ fn what_is_drained_and_merged_meanwhile_is_told_once() {
         }
     });
     assert_eq!(written.unwrap(), 50);
-    let ids: BTreeSet<_> =
-        lines(&out).iter().map(|event| event["object_id"].to_string()).collect();
+    let ids: BTreeSet<_> = lines(&out).iter().map(|event| event["object_id"].to_string()).collect();
     assert_eq!(ids.len(), 50);
 }
 

@@ -1,5 +1,6 @@
 //! SQL over the events: the files of a snapshot and rows that are not in it yet, as one table.
 
+mod direct;
 mod event_id_rule;
 mod files;
 mod function;
@@ -29,6 +30,8 @@ use object_store::ObjectStore;
 pub use self::stream::RowStream;
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
+use crate::look_up;
+use crate::query::direct::OneObject;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -48,6 +51,9 @@ enum RowOrder {
     /// As they stand: one thread reads.
     Stored,
 }
+
+/// An object with more events than this is read as a stream, by a plan.
+const MOST_AT_ONCE: usize = 50_000;
 
 /// A value bound to a placeholder (`$1`, `$2`, ...) of a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,25 +200,49 @@ impl Store {
     /// [`StoreError::TooManyRows`] and [`StoreError::Resources`] beyond the limits,
     /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn query(&self, snapshot: &Snapshot, query: Query) -> Result<Rows> {
-        let limits = query.limits;
-        let collect = async {
-            let mut stream = self.start(snapshot.files(), query, RowOrder::Any).await?;
-            let schema = stream.schema();
-            let mut batches = Vec::new();
-            while let Some(batch) = stream.next().await? {
-                batches.push(batch);
+        let time = query.limits.time;
+        let answer = async {
+            match direct::recognise(&query.sql, &query.parameters) {
+                Some(asked) => self.query_one(snapshot, query, asked).await,
+                None => self.plan(snapshot.files(), query).await,
             }
-            Ok(Rows { schema, batches })
         };
-        tokio::time::timeout(limits.time, collect).await.map_err(|_| StoreError::Resources {
-            message: format!("it took longer than {} s", limits.time.as_secs()),
+        tokio::time::timeout(time, answer).await.map_err(|_| StoreError::Resources {
+            message: format!("it took longer than {} s", time.as_secs()),
         })?
+    }
+
+    /// Answers a query about one object.
+    async fn query_one(&self, snapshot: &Snapshot, query: Query, asked: OneObject) -> Result<Rows> {
+        let Some(mut events) = self.events_of(snapshot, &asked.key, MOST_AT_ONCE).await? else {
+            return self.plan(snapshot.files(), query).await;
+        };
+        events.extend(look_up::rows_of(&query.pending, &asked.key)?);
+        let Some(answer) = asked.answer else {
+            return self.plan(&[], Query { pending: events, ..query }).await;
+        };
+        let rows = answer.give(&events)?;
+        let count = rows.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        match query.limits.rows.filter(|limit| count > *limit) {
+            Some(limit) => Err(StoreError::TooManyRows { limit }),
+            None => Ok(rows),
+        }
+    }
+
+    /// Answers a query over the events of `files` and the query's pending rows.
+    async fn plan(&self, files: &[DataFile], query: Query) -> Result<Rows> {
+        let mut stream = self.start(files, query, RowOrder::Any).await?;
+        let schema = stream.schema();
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await? {
+            batches.push(batch);
+        }
+        Ok(Rows { schema, batches })
     }
 
     /// Answers a query over one file, or over the query's pending rows alone, batch by batch.
     ///
-    /// Without an `ORDER BY` the rows come as they stand, and no more of them are in memory than one row
-    /// group. How long it takes is up to who asks for the batches, so the limit of time does not hold.
+    /// Without an `ORDER BY` the rows come as they stand, and only some row groups are in memory. How long it takes is up to who asks for the batches, so the limit of time does not hold.
     ///
     /// # Errors
     ///
@@ -221,16 +251,17 @@ impl Store {
         self.start(file.map_or(&[], std::slice::from_ref), query, RowOrder::Stored).await
     }
 
+    /// Begins to answer a query over the events of `files` and the query's pending rows.
     async fn start(&self, files: &[DataFile], query: Query, order: RowOrder) -> Result<RowStream> {
         let Query { sql, parameters, pending, limits } = query;
         let context = self.sql.session(order)?;
         let view = view::events(&context, files, pending).map_err(StoreError::query)?;
         context.register_table(EVENTS, view).map_err(StoreError::query)?;
+        let allowed = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         let run = async {
-            let allowed = SQLOptions::new()
-                .with_allow_ddl(false)
-                .with_allow_dml(false)
-                .with_allow_statements(false);
             let mut frame = context.sql_with_options(&sql, allowed).await?;
             if !parameters.is_empty() {
                 let values: Vec<ScalarValue> = parameters.into_iter().map(Into::into).collect();

@@ -4,5 +4,6 @@
 mod append;
 mod bad_weather;
 mod compact;
+mod look_up;
 mod query;
 mod sample;
