@@ -177,9 +177,11 @@ impl Store {
     /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn query(&self, snapshot: &Snapshot, query: Query) -> Result<Rows> {
         let Query { sql, parameters, pending, limits } = query;
+        let location = self.location();
+        let failed = |error| StoreError::query(&location, error);
         let context = self.sql.session()?;
-        let view = view::events(&context, snapshot, pending).map_err(StoreError::query)?;
-        context.register_table(EVENTS, view).map_err(StoreError::query)?;
+        let view = view::events(&context, snapshot, pending).map_err(failed)?;
+        context.register_table(EVENTS, view).map_err(failed)?;
         let run = async {
             let allowed = SQLOptions::new()
                 .with_allow_ddl(false)
@@ -193,11 +195,11 @@ impl Store {
             frame.execute_stream().await
         };
         let collect = async {
-            let mut stream = run.await.map_err(StoreError::query)?;
+            let mut stream = run.await.map_err(failed)?;
             let schema = output::plain_schema(&stream.schema());
             let mut batches = Vec::new();
             let mut rows = 0;
-            while let Some(batch) = stream.try_next().await.map_err(StoreError::query)? {
+            while let Some(batch) = stream.try_next().await.map_err(failed)? {
                 rows += batch.num_rows();
                 if let Some(limit) = limits.rows.filter(|limit| rows > *limit) {
                     return Err(StoreError::TooManyRows { limit });
