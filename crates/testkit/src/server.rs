@@ -1,5 +1,8 @@
 //! The S3 server that `scripts/s3.sh` starts beside the tests.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How the server is reached.
@@ -43,6 +46,43 @@ impl S3Server {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let nanos = now.map_or(0, |time| time.as_nanos());
         format!("{}/{}-{nanos}-{number}/trail", self.bucket, std::process::id())
+    }
+
+    /// Copies the files of `folder` to `address`, as a tool of Amazon's would.
+    ///
+    /// # Errors
+    ///
+    /// If a file does not read, or the server refuses it.
+    pub fn copy_folder(&self, folder: &Path, address: &str) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            // Partitions have names with a sign that URLs write in another way.
+            let name = entry.file_name().to_string_lossy().replace('=', "%3D");
+            let below = format!("{address}/{name}");
+            if entry.file_type()?.is_dir() {
+                self.copy_folder(&entry.path(), &below)?;
+            } else {
+                self.put(&below, &std::fs::read(entry.path())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, address: &str, bytes: &[u8]) -> io::Result<()> {
+        let server = self.endpoint.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(server)?;
+        let path = address.trim_start_matches("s3:/");
+        write!(
+            stream,
+            "PUT {path} HTTP/1.1\r\nHost: {server}\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            bytes.len()
+        )?;
+        stream.write_all(bytes)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let first = answer.lines().next().unwrap_or_default();
+        if first.contains(" 200 ") { Ok(()) } else { Err(io::Error::other(first.to_owned())) }
     }
 
     /// The variables with which the server is reached by way of `endpoint`.

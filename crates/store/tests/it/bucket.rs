@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore as _, ObjectStoreExt as _};
+use object_store::ObjectStore as _;
 use tokio::task::JoinHandle;
 use trailkeeper_event::Micros;
 use trailkeeper_store::{
@@ -143,17 +142,7 @@ fn a_folder_that_was_copied_into_a_bucket_is_the_same_store() {
         append(&near, number + 1, number, 1).unwrap();
         run(near.maintain()).unwrap();
     }
-    let objects = bucket.options().backend_of(&bucket.address).unwrap();
-    run(async {
-        let from = trailkeeper_store::local_backend();
-        let root = ObjectPath::from_absolute_path(dir.path().join("trail")).unwrap();
-        let files: Vec<_> = from.list(Some(&root)).try_collect().await.unwrap();
-        for file in files {
-            let bytes = from.get(&file.location).await.unwrap().bytes().await.unwrap();
-            let name = file.location.as_ref().strip_prefix(root.as_ref()).unwrap();
-            objects.put(&format!("{}{name}", bucket.prefix()).into(), bytes.into()).await.unwrap();
-        }
-    });
+    bucket.server.copy_folder(&dir.path().join("trail"), &bucket.address).unwrap();
     bucket.proxy.plan(|_| Fault::None);
     let far = bucket.open().unwrap();
     assert_eq!(far.id(), near.id());
