@@ -117,7 +117,7 @@ impl StoreError {
     /// What an error of the Delta library means to the caller.
     pub(crate) fn delta(location: &str, error: DeltaTableError) -> Self {
         let is_storage = io_kind(&error).is_some()
-            || is_out_of_reach(&error)
+            || is_out_of_reach(location, &error)
             || matches!(
                 error,
                 DeltaTableError::ObjectStore { .. }
@@ -145,7 +145,7 @@ impl StoreError {
 
     /// What an error of the query engine means to the caller.
     pub(crate) fn query(location: &str, error: DataFusionError) -> Self {
-        if is_out_of_reach(&error) {
+        if is_out_of_reach(location, &error) {
             return Self::storage(location, error);
         }
         let root = error.find_root();
@@ -207,21 +207,25 @@ impl Refusal {
     }
 }
 
-/// Whether an object store did not answer, rather than that an object is not there.
-fn is_out_of_reach(error: &(dyn StdError + 'static)) -> bool {
+/// Whether an object store did not answer, rather than that an object is not there or too short.
+fn is_out_of_reach(location: &str, error: &(dyn StdError + 'static)) -> bool {
     // The libraries between keep some of these as texts only.
-    const TEXTS: [&str; 3] = [
+    const AWAY: [&str; 3] = [
         "Error interacting with object store",
         "Object Store error: Generic",
         "Object Store error: The operation lacked",
     ];
-    chain(error).any(|error| match error.downcast_ref::<object_store::Error>() {
-        Some(found) => !matches!(found, object_store::Error::NotFound { .. }),
-        None => {
+    const SHORT: [&str; 2] = ["status code: 416", "range was invalid"];
+    location.contains("://")
+        && chain(error).any(|error| {
             let text = error.to_string();
-            TEXTS.iter().any(|known| text.contains(known))
-        }
-    })
+            let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+            let is_away = match error.downcast_ref::<object_store::Error>() {
+                Some(found) => !matches!(found, object_store::Error::NotFound { .. }),
+                None => has(&AWAY),
+            };
+            is_away && !has(&SHORT)
+        })
 }
 
 /// `error` and what caused it.

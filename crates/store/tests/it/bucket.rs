@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::ObjectStore as _;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use tokio::task::JoinHandle;
 use trailkeeper_event::Micros;
 use trailkeeper_store::{
@@ -280,6 +280,27 @@ fn what_the_object_store_objects_to_is_told() {
     bucket.proxy.plan(|_| Fault::Refused(301));
     let error = bucket.open().unwrap_err();
     assert!(matches!(error, StoreError::Region { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_too_short_or_gone_is_corrupt() {
+    let Some(bucket) = Bucket::new() else { return };
+    let store = bucket.create();
+    append(&store, 1, 0, 3000).unwrap();
+    let snapshot = run(store.snapshot()).unwrap();
+    let objects = bucket.options().backend_of(&bucket.address).unwrap();
+    let path = format!("{}/{}", bucket.prefix(), snapshot.files()[0].path()).into();
+    let failure = || {
+        let sql = "SELECT count(DISTINCT after) FROM events".to_owned();
+        let query = Query { sql, ..Query::default() };
+        run(bucket.open().unwrap().query(&snapshot, query)).unwrap_err()
+    };
+    run(objects.put(&path, "PAR1".into())).unwrap();
+    let error = failure();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    run(objects.delete(&path)).unwrap();
+    let error = failure();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
 #[test]
