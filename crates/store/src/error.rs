@@ -143,6 +143,22 @@ impl StoreError {
         }
     }
 
+    /// What an error while a file is read in parts means to the caller.
+    pub(crate) fn parquet(location: &str, path: &str, error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(source)
+                if matches!(
+                    source.downcast_ref::<object_store::Error>(),
+                    Some(error) if !matches!(error, object_store::Error::NotFound { .. })
+                        && !is_short(error)
+                ) =>
+            {
+                Self::storage(location, source)
+            }
+            error => Self::file(path, error),
+        }
+    }
+
     /// What an error of the query engine means to the caller.
     pub(crate) fn query(location: &str, error: DataFusionError) -> Self {
         if is_out_of_reach(location, &error) {
@@ -215,17 +231,21 @@ fn is_out_of_reach(location: &str, error: &(dyn StdError + 'static)) -> bool {
         "Object Store error: Generic",
         "Object Store error: The operation lacked",
     ];
-    const SHORT: [&str; 2] = ["status code: 416", "range was invalid"];
     location.contains("://")
         && chain(error).any(|error| {
             let text = error.to_string();
-            let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
             let is_away = match error.downcast_ref::<object_store::Error>() {
                 Some(found) => !matches!(found, object_store::Error::NotFound { .. }),
-                None => has(&AWAY),
+                None => AWAY.iter().any(|mark| text.contains(mark)),
             };
-            is_away && !has(&SHORT)
+            is_away && !is_short(error)
         })
+}
+
+/// Whether a part of an object was asked for that it does not have.
+fn is_short(error: &(dyn StdError + 'static)) -> bool {
+    let text = error.to_string();
+    ["status code: 416", "range was invalid"].iter().any(|mark| text.contains(mark))
 }
 
 /// `error` and what caused it.

@@ -17,6 +17,7 @@ use crate::durable::DurableFileSystem;
 use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
 use crate::location::{Location, Place};
+use crate::look_up::Footers;
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
 use crate::snapshot::Snapshot;
@@ -101,6 +102,7 @@ pub struct Store {
     pub(crate) log: LogStoreRef,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) sql: QueryEngine,
+    pub(crate) footers: Footers,
     id: String,
     newest: Mutex<Arc<Snapshot>>,
 }
@@ -157,7 +159,7 @@ impl Store {
         let objects = log.object_store(None);
         let sql = QueryEngine::new(Arc::clone(&objects))?;
         let newest = Mutex::new(Arc::new(snapshot));
-        Ok(Self { location, log, objects, sql, id, newest })
+        Ok(Self { location, log, objects, sql, footers: Footers::default(), id, newest })
     }
 
     /// The identity of the table: 32 hex digits, drawn when it was created.

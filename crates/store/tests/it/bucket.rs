@@ -312,7 +312,9 @@ fn a_server_that_is_away_is_unavailable_and_never_corrupt() {
         bucket.proxy.plan(move |_| fault);
         let sql = "SELECT count(DISTINCT after) FROM events".to_owned();
         let snapshot = store.known_snapshot();
+        let one = "SELECT * FROM events WHERE object_key = 'billing.invoice/0'".to_owned();
         let errors = [
+            run(store.query(&snapshot, Query { sql: one, ..Query::default() })).unwrap_err(),
             bucket.open().unwrap_err(),
             append(&store, 2, 3, 3).unwrap_err(),
             run(store.query(&snapshot, Query { sql, ..Query::default() })).unwrap_err(),

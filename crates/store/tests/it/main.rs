@@ -5,5 +5,6 @@ mod append;
 mod bad_weather;
 mod bucket;
 mod compact;
+mod look_up;
 mod query;
 mod sample;
