@@ -79,9 +79,9 @@ deny: .venv/installed-requirements ## Licences, sources and advisories of the de
 	@scripts/deny.sh
 
 .PHONY: test-rust
-test-rust: .venv/installed-requirements ## Rust tests, and the examples in the documentation
+test-rust: .venv/installed-requirements ## Rust tests, those of buckets on an S3 server, and the examples in the documentation
 	@scripts/test_rust.sh $(LIGHT)
-	@scripts/test_rust.sh $(HEAVY)
+	@scripts/s3.sh scripts/test_rust.sh $(HEAVY)
 
 .PHONY: test-python
 test-python: setup ## Python tests on SQLite, PostgreSQL and MariaDB, Django 5.2 and 6; ARGS='-k name'
@@ -114,5 +114,5 @@ check: lint check-layers deny docs ## All that CI checks besides the tests
 .PHONY: clean
 clean: ## Remove what was built, the environments included
 	@cargo clean --quiet
-	@rm -rf .venv .venv-django6 .venv-matrix python/src/trailkeeper/_recorder*.so
+	@rm -rf .venv .venv-django6 .venv-matrix .venv-s3 python/src/trailkeeper/_recorder*.so
 	@rm -rf .mypy_cache .ruff_cache python/.mypy_cache python/.pytest_cache

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-TELL = "echo $TRAILKEEPER_TEST_DATABASE_URL"
+TELL = "echo $TRAILKEEPER_TEST_DATABASE_URL; echo $AWS_ENDPOINT_URL"
 
 
 def start(script: str, command: str) -> "subprocess.Popen[str]":
@@ -32,7 +32,8 @@ def port_told_by(process: "subprocess.Popen[str]", scheme: str) -> int:
     for line in process.stdout:
         url = urlsplit(line.strip())
         if url.scheme == scheme:
-            assert (url.hostname, url.username) == ("127.0.0.1", "trailkeeper")
+            assert url.hostname == "127.0.0.1"
+            assert url.username == (None if scheme == "http" else "trailkeeper")
             assert url.port is not None
             return url.port
     pytest.skip("no server can be had here")
@@ -44,7 +45,8 @@ def is_listening(port: int) -> bool:
 
 
 SERVERS = pytest.mark.parametrize(
-    ("script", "scheme"), [("postgres.sh", "postgres"), ("mariadb.sh", "mysql")]
+    ("script", "scheme"),
+    [("postgres.sh", "postgres"), ("mariadb.sh", "mysql"), ("s3.sh", "http")],
 )
 
 

@@ -38,7 +38,7 @@ pub(crate) enum Command {
 /// Where the trail is.
 #[derive(Debug, Options)]
 pub(crate) struct Place {
-    /// The trail: a folder, or its URL
+    /// The trail: a folder, or its URL, or a prefix in a bucket (s3://bucket/prefix, gs://, az://)
     #[arg(long, env = "TRAILKEEPER_URL", default_value = "trail", value_name = "FOLDER")]
     pub(crate) store: String,
 

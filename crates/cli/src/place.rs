@@ -22,6 +22,9 @@ fn spool_of(place: &Place) -> Option<PathBuf> {
         return place.spool.clone();
     }
     let folder = place.store.strip_prefix("file://").unwrap_or(&place.store);
+    if folder.contains("://") {
+        return None;
+    }
     let sibling = PathBuf::from(format!("{}-spool", folder.trim_end_matches('/')));
     Path::is_dir(&sibling).then_some(sibling)
 }

@@ -137,10 +137,14 @@ const fn store_kind(error: &StoreError) -> ErrorKind {
         | StoreError::NotAFolder { .. }
         | StoreError::NotATrail { .. }
         | StoreError::Format { .. }
+        | StoreError::Settings { .. }
         | StoreError::Query { .. }
         | StoreError::TooManyRows { .. } => ErrorKind::Invalid,
-        StoreError::Missing { .. } => ErrorKind::NotFound,
+        StoreError::Missing { .. } | StoreError::NoBucket { .. } => ErrorKind::NotFound,
         StoreError::ReadOnly { .. }
+        | StoreError::NoCredentials { .. }
+        | StoreError::Refused { .. }
+        | StoreError::Region { .. }
         | StoreError::Full { .. }
         | StoreError::Unavailable { .. }
         | StoreError::Output(_)

@@ -40,7 +40,7 @@ pub struct Commit {
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The batch is in the table, as this version.
+    /// The batch is in the table, by this version.
     Committed(TableVersion),
     /// The batch was in the table before: read the tree again.
     AlreadyCommitted,
@@ -86,6 +86,7 @@ impl Store {
         if let Some(outcome) = self.early_outcome(&snapshot, commit).await? {
             return Ok(outcome);
         }
+        self.check_there(&snapshot).await?;
         let mut files = Vec::new();
         for (month, batches) in by_month(batches)? {
             files.push(self.stage(month, batches, commit).await?);
@@ -95,9 +96,14 @@ impl Store {
             Ok(version) => Outcome::Committed(version),
             Err(error) => {
                 // A commit that failed may have taken effect, and one that lost a race has to say
-                // so.
+                // so. An object store whose answer was lost is asked again by the library below, and
+                // then says that somebody else was quicker: it was this very commit.
                 let newest = Snapshot::load(self.log.as_ref(), &self.location()).await?;
-                let outcome = self.early_outcome(&newest, commit).await?;
+                let outcome = if holds(&newest, &files) {
+                    Some(Outcome::Committed(newest.version()))
+                } else {
+                    self.early_outcome(&newest, commit).await?
+                };
                 self.remember(newest);
                 outcome.ok_or(error)?
             }
@@ -210,6 +216,12 @@ impl Store {
             let _ = self.objects.delete(&Path::from(file.path.as_str())).await;
         }
     }
+}
+
+/// Whether the table has the files that were staged for a commit. No other commit names them.
+fn holds(table: &Snapshot, staged: &[StagedFile]) -> bool {
+    let is_in_table = |path: &str| table.files().iter().any(|file| file.path == path);
+    !staged.is_empty() && staged.iter().all(|file| is_in_table(&file.path))
 }
 
 /// Splits events into runs of one month of `recorded_at`.

@@ -104,18 +104,39 @@ impl Store {
             .await
             .map_err(|error| StoreError::delta(&location, error))?;
         let live: HashSet<_> = snapshot.files().iter().map(|file| file.path.as_str()).collect();
-        let expired: Vec<_> =
+        let expired: HashSet<_> =
             expired.into_iter().filter(|path| !live.contains(path.as_ref())).collect();
+        let expired = self.still_there(expired).await?;
         let deletions = futures::stream::iter(expired).map(|path| async move {
             match self.objects.delete(&path).await {
                 Ok(()) => Ok(1),
-                // The log names it for as long as Delta keeps the entry.
+                // Somebody else was quicker.
                 Err(object_store::Error::NotFound { .. }) => Ok(0),
                 Err(error) => Err(StoreError::storage(&self.location(), error)),
             }
         });
         let counts = deletions.buffer_unordered(CONCURRENT_DELETES).try_collect::<Vec<u64>>();
         Ok(counts.await?.into_iter().sum())
+    }
+
+    /// Those of `paths` that are there. The log names a file for long after it was deleted, and an
+    /// object store says of what it does not have that it was deleted.
+    async fn still_there(&self, paths: HashSet<Path>) -> Result<Vec<Path>> {
+        let folders: HashSet<Path> = paths
+            .iter()
+            .filter_map(|path| Some(path.as_ref().rsplit_once('/')?.0.into()))
+            .collect();
+        let mut found = Vec::new();
+        for folder in folders {
+            let listed = self.objects.list(Some(&folder)).map_ok(|meta| meta.location);
+            let there = listed.try_filter(|path| std::future::ready(paths.contains(path)));
+            let there: Vec<_> = there
+                .try_collect()
+                .await
+                .map_err(|error| StoreError::storage(&self.location(), error))?;
+            found.extend(there);
+        }
+        Ok(found)
     }
 
     /// Writes the rows of a run as one file that no commit names yet.

@@ -38,6 +38,30 @@ pub enum StoreError {
     /// The disk is full: make room, then retry. Events stay in the spool.
     #[error("no space left for the store at {location}")]
     Full { location: String, source: Source },
+    /// The variables of the environment do not suffice to reach the object store: correct them.
+    #[error("the settings for the store at {location} are wrong: {reason}")]
+    Settings { location: String, reason: String },
+    /// The bucket is not there: make it, or correct the address.
+    #[error("there is no bucket for the store at {location}: make it, or correct the address")]
+    NoBucket { location: String, source: Source },
+    /// No credentials were found: provide some. Events stay in the spool.
+    #[error(
+        "no credentials were found for the store at {location}: set the variables of the service \
+         (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for example), or give the machine a role"
+    )]
+    NoCredentials { location: String, source: Source },
+    /// The object store refuses these credentials, or what they ask: correct them or their rights.
+    /// Events stay in the spool.
+    #[error(
+        "access to the store at {location} is refused: check the credentials, and that they may \
+         list, read, write and delete there"
+    )]
+    Refused { location: String, source: Source },
+    /// The bucket is elsewhere: name its region. Events stay in the spool.
+    #[error(
+        "the bucket of the store at {location} is in another region: set AWS_REGION to its own"
+    )]
+    Region { location: String, source: Source },
     /// The storage did not answer as it should: retry later.
     #[error("the store at {location} cannot be reached")]
     Unavailable { location: String, source: Source },
@@ -74,6 +98,13 @@ impl StoreError {
     pub(crate) fn storage(location: &str, source: impl Into<Source>) -> Self {
         let source = source.into();
         let location = location.to_owned();
+        match Refusal::of(&location, source.as_ref()) {
+            Some(Refusal::NoBucket) => return Self::NoBucket { location, source },
+            Some(Refusal::NoCredentials) => return Self::NoCredentials { location, source },
+            Some(Refusal::Access) => return Self::Refused { location, source },
+            Some(Refusal::Region) => return Self::Region { location, source },
+            None => {}
+        }
         match io_kind(source.as_ref()) {
             Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
                 Self::ReadOnly { location, source }
@@ -89,6 +120,7 @@ impl StoreError {
     /// What an error of the Delta library means to the caller.
     pub(crate) fn delta(location: &str, error: DeltaTableError) -> Self {
         let is_storage = io_kind(&error).is_some()
+            || is_out_of_reach(location, &error)
             || matches!(
                 error,
                 DeltaTableError::ObjectStore { .. }
@@ -115,22 +147,26 @@ impl StoreError {
     }
 
     /// What an error while a file is read in parts means to the caller.
-    pub(crate) fn parquet(path: &str, error: ParquetError) -> Self {
+    pub(crate) fn parquet(location: &str, path: &str, error: ParquetError) -> Self {
         match error {
             ParquetError::External(source)
                 if matches!(
                     source.downcast_ref::<object_store::Error>(),
                     Some(error) if !matches!(error, object_store::Error::NotFound { .. })
+                        && !is_short(error)
                 ) =>
             {
-                Self::storage(path, source)
+                Self::storage(location, source)
             }
             error => Self::file(path, error),
         }
     }
 
     /// What an error of the query engine means to the caller.
-    pub(crate) fn query(error: DataFusionError) -> Self {
+    pub(crate) fn query(location: &str, error: DataFusionError) -> Self {
+        if is_out_of_reach(location, &error) {
+            return Self::storage(location, error);
+        }
         let root = error.find_root();
         match root {
             DataFusionError::ResourcesExhausted(message) => {
@@ -159,14 +195,70 @@ impl From<ParquetError> for StoreError {
     }
 }
 
+/// What an object store objects to, other than the object.
+enum Refusal {
+    NoBucket,
+    NoCredentials,
+    Access,
+    Region,
+}
+
+impl Refusal {
+    /// Reads it from the texts: `object_store` keeps the code that the service answered with there
+    /// only.
+    fn of(location: &str, error: &(dyn StdError + 'static)) -> Option<Self> {
+        if !location.contains("://") {
+            return None;
+        }
+        let text: String = chain(error).map(|error| error.to_string()).collect();
+        let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+        if has(&["NoSuchBucket", "ContainerNotFound"]) {
+            Some(Self::NoBucket)
+        } else if has(&["169.254.169.254", "169.254.170.2", "metadata.google.internal"]) {
+            Some(Self::NoCredentials)
+        } else if has(&["configured region", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
+            Some(Self::Region)
+        } else if has(&["status code: 401", "status code: 403"]) {
+            Some(Self::Access)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether an object store did not answer, rather than that an object is not there or too short.
+fn is_out_of_reach(location: &str, error: &(dyn StdError + 'static)) -> bool {
+    // The libraries between keep some of these as texts only.
+    const AWAY: [&str; 3] = [
+        "Error interacting with object store",
+        "Object Store error: Generic",
+        "Object Store error: The operation lacked",
+    ];
+    location.contains("://")
+        && chain(error).any(|error| {
+            let text = error.to_string();
+            let is_away = match error.downcast_ref::<object_store::Error>() {
+                Some(found) => !matches!(found, object_store::Error::NotFound { .. }),
+                None => AWAY.iter().any(|mark| text.contains(mark)),
+            };
+            is_away && !is_short(error)
+        })
+}
+
+/// Whether a part of an object was asked for that it does not have.
+fn is_short(error: &(dyn StdError + 'static)) -> bool {
+    let text = error.to_string();
+    ["status code: 416", "range was invalid"].iter().any(|mark| text.contains(mark))
+}
+
+/// `error` and what caused it.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
 /// The kind of the I/O error at the root of `error`, if there is one.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        next = error.source();
-    }
-    None
+    chain(error).find_map(|error| error.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
 }

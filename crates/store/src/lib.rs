@@ -1,7 +1,7 @@
 //! The Delta table of events: commits, files, queries.
 //!
-//! A [`Store`] is a folder with one Delta Lake table of events and a few objects beside it
-//! (identity, checkpoint, Merkle tiles). It knows rows and files. What the rows prove, and where
+//! A [`Store`] is a folder, or a prefix in a bucket, with one Delta Lake table of events and a few
+//! objects beside it (identity, checkpoint, Merkle tiles). It knows rows and files. What the rows prove, and where
 //! they come from, is the `engine` crate's business.
 //!
 //! # Guarantees
@@ -39,6 +39,7 @@
 //! The layout is specified in `docs/formats/table.md`.
 #![forbid(unsafe_code)]
 
+mod bucket;
 mod commit;
 mod compact;
 mod durable;

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{DataType, StructField};
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::SaveMode;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use trailkeeper_event::{Column, ColumnType};
 
+use crate::bucket;
 use crate::durable::DurableFileSystem;
 use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
-use crate::location::Location;
+use crate::location::{Location, Place};
 use crate::look_up::Footers;
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
@@ -34,10 +35,12 @@ const ID_PROPERTY: &str = "trailkeeper.id";
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     backend: Option<Arc<dyn ObjectStore>>,
+    variables: Option<bucket::Variables>,
 }
 
 impl OpenOptions {
-    /// The defaults: the local file system, each put synced.
+    /// The defaults: the local file system with each put synced, or an object store as the variables
+    /// of the process say.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -50,6 +53,37 @@ impl OpenOptions {
     pub fn with_backend(mut self, backend: Arc<dyn ObjectStore>) -> Self {
         self.backend = Some(backend);
         self
+    }
+
+    /// Reaches an object store with these variables (`AWS_REGION`, ...) and none of the process's.
+    #[must_use]
+    pub fn with_variables<'a>(
+        mut self,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.variables = Some(variables.into_iter().map(owned).collect());
+        self
+    }
+
+    /// What the store at `address` is reached through: for tests that stand something before it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Location`] or [`StoreError::Settings`]; nothing is sent.
+    pub fn backend_of(&self, address: &str) -> Result<Arc<dyn ObjectStore>> {
+        self.connect(&Location::parse(address)?)
+    }
+
+    fn connect(&self, location: &Location) -> Result<Arc<dyn ObjectStore>> {
+        match (&self.backend, location.place()) {
+            (Some(backend), _) => Ok(Arc::clone(backend)),
+            (None, Place::Folder(_)) => Ok(local_backend()),
+            (None, Place::Bucket(service)) => match &self.variables {
+                Some(variables) => bucket::connect(location, *service, variables),
+                None => bucket::connect(location, *service, &bucket::process_variables()),
+            },
+        }
     }
 }
 
@@ -74,7 +108,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `address`: a folder, as a path or a `file://` URL.
+    /// Opens the store at `address`: a folder, as a path or a `file://` URL, or a prefix in a bucket
+    /// (`s3://bucket/prefix`, `gs://`, `az://`).
     ///
     /// # Errors
     ///
@@ -93,18 +128,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::open`], and if the folder cannot be written.
+    /// As [`Store::open`], and if the folder or the bucket cannot be written. Buckets are not made.
     pub async fn create(address: &str, options: OpenOptions) -> Result<Self> {
-        let location = Location::parse(address)?;
+        let location = Location::parse(address)?.make_folder()?;
         let shown = location.shown();
-        match std::fs::create_dir_all(location.folder()) {
-            Err(_) if location.folder().is_file() => {
-                return Err(StoreError::NotAFolder { location: shown });
-            }
-            made => made.map_err(|error| StoreError::storage(&shown, error))?,
-        }
-        // Only now does the path resolve to the one name of the folder.
-        let location = Location::parse(address)?;
         let log = log_store(&location, &options)?;
         match Self::load(location.clone(), Arc::clone(&log)).await {
             Err(StoreError::Missing { .. }) => {}
@@ -160,7 +187,7 @@ impl Store {
     /// If the storage or the Delta log does not read.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let known = self.known_snapshot();
-        let next = Path::from(format!("_delta_log/{:020}.json", known.version().0 + 1));
+        let next = log_entry(known.version().0 + 1);
         match self.objects.head(&next).await {
             Err(object_store::Error::NotFound { .. }) => {
                 self.location.check_folder()?;
@@ -170,6 +197,24 @@ impl Store {
         };
         let newer = known.advance(self.log.as_ref(), &self.location()).await?;
         Ok(self.remember(newer))
+    }
+
+    /// Checks that the store still holds what `snapshot` has read.
+    ///
+    /// A bucket that was emptied looks as one in which nothing new was committed, and a commit would
+    /// begin a table there that has no beginning.
+    pub(crate) async fn check_there(&self, snapshot: &Snapshot) -> Result<()> {
+        if let Place::Folder(_) = self.location.place() {
+            return self.location.check_folder();
+        }
+        match self.objects.head(&log_entry(snapshot.version().0)).await {
+            Err(object_store::Error::NotFound { .. }) => {
+                Err(StoreError::Missing { location: self.location() })
+            }
+            found => {
+                found.map(|_| ()).map_err(|error| StoreError::storage(&self.location(), error))
+            }
+        }
     }
 
     /// Keeps `snapshot` as the newest, unless a newer one is known.
@@ -192,10 +237,20 @@ impl Store {
     }
 }
 
+/// Where the Delta log has the commit that made a version.
+fn log_entry(version: u64) -> Path {
+    Path::from(format!("_delta_log/{version:020}.json"))
+}
+
+/// The Delta log by commits that are put if they are absent, which every backend here does: no
+/// table of locks stands beside it.
 fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
-    let backend = options.backend.clone().unwrap_or_else(local_backend);
-    logstore_with(backend, location.url(), StorageConfig::default())
-        .map_err(|error| StoreError::delta(&location.shown(), error))
+    let backend = options.connect(location)?;
+    let config = StorageConfig::default();
+    let below = config
+        .decorate_store(Arc::clone(&backend), location.url())
+        .map_err(|error| StoreError::delta(&location.shown(), error))?;
+    Ok(default_logstore(Arc::from(below), backend, location.url(), &config))
 }
 
 /// Writes version 0, unless it is there.

@@ -176,13 +176,19 @@ def test_a_value_that_cannot_be(found, key, value, expected):
     assert f"the default, {DEFAULTS[key]!r}." in text
 
 
-# E004: a store that is no folder.
+# E004: a store that is neither a folder nor in a bucket.
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("s3://bucket/trail", "scheme 's3', and this release does not support it"),
+        ("ftp://bucket/trail", "scheme 'ftp', and this release does not support it"),
+        ("s3://", "names no bucket"),
+        ("s3:///trail", "names no bucket"),
+        ("s3://bucket:9000/trail", "names no bucket"),
+        ("gs://bucket/a//b", "a prefix with other characters"),
+        ("az://container/../b", "a prefix with other characters"),
+        ("s3://bucket/trail?region=eu", "credentials belong into the environment"),
         ("postgresql://localhost/trail", "scheme 'postgresql'"),
         ("file://trail/events", "'trail' where a file URL has a host"),
         ("file://", "has no path"),
@@ -196,8 +202,15 @@ def test_a_store_that_is_no_folder(found, url, reason):
     assert "file:///path" in text
 
 
+@pytest.mark.parametrize(
+    "url", ["s3://bucket", "s3://shop.audit/prod/trail/", "gs://shop/trail", "az://shop/a=b/trail"]
+)
+def test_a_store_in_a_bucket(found, url, tmp_path):
+    assert found(STORE=url, SPOOL=str(tmp_path / "spool")) == []
+
+
 def test_a_store_of_the_environment_that_is_no_folder(found, monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT_URL, "s3://bucket/trail")
+    monkeypatch.setenv(ENVIRONMENT_URL, "ftp://bucket/trail")
     assert only(found(), "E004").startswith(f"{ENVIRONMENT_URL} names")
 
 
@@ -431,7 +444,7 @@ def test_checking_makes_no_folder(found, tmp_path):
 
 
 def test_all_that_is_wrong_is_told_at_once(found):
-    messages = found(STORE="s3://b", EXCLUDE=["x.y", 5], SYNC="never", TENANT=3, OTHER=1)
+    messages = found(STORE="ftp://b", EXCLUDE=["x.y", 5], SYNC="never", TENANT=3, OTHER=1)
     assert [number for number, *_ in messages] == ["E002", "E003", "E004", "W001", "E007", "E009"]
 
 

@@ -1,6 +1,7 @@
 //! The engine on a real spool and a real store, in temporary folders.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
+mod bucket;
 mod compact;
 mod crash;
 mod doubt;

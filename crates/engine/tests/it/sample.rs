@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use trailkeeper_engine::{
-    BatchLimits, Micros, RecordBuilder, Statement, Trail, TrailOptions, TransactionId, Verdict,
-    VerifyReport,
+    BatchLimits, Micros, OpenOptions, RecordBuilder, Statement, Trail, TrailOptions, TransactionId,
+    Verdict, VerifyReport,
 };
 use trailkeeper_spool::{RecordBuffer, Writer};
 use trailkeeper_testkit::{ManualClock, invoice_record};
@@ -13,16 +13,22 @@ use trailkeeper_testkit::{ManualClock, invoice_record};
 /// 2026-11-15T00:00:00Z.
 pub(crate) const START: i64 = 1_794_700_800_000_000;
 
-/// Folders of a trail, and a clock.
+/// Folders of a trail, or a folder and a bucket, and a clock.
 pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
+    bucket: Option<(String, OpenOptions)>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::new(Micros(START)));
-        Self { dir: tempfile::tempdir().unwrap(), clock }
+        Self { dir: tempfile::tempdir().unwrap(), clock, bucket: None }
+    }
+
+    /// With the store at `address`, reached by `options`.
+    pub(crate) fn in_bucket(address: &str, options: OpenOptions) -> Self {
+        Self { bucket: Some((address.to_owned(), options)), ..Self::new() }
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -34,7 +40,7 @@ impl World {
     }
 
     pub(crate) fn options(&self) -> TrailOptions {
-        TrailOptions::new(self.store().to_str().unwrap())
+        self.store_options()
             .with_spool(self.spool())
             .with_source("django:shop")
             .with_clock(Arc::clone(&self.clock) as _)
@@ -46,7 +52,23 @@ impl World {
 
     /// A trail over the store alone, as the command line opens it.
     pub(crate) fn reader(&self) -> Trail {
-        Trail::open(TrailOptions::new(self.store().to_str().unwrap())).unwrap()
+        Trail::open(self.store_options()).unwrap()
+    }
+
+    /// Where the store is.
+    pub(crate) fn address(&self) -> String {
+        match &self.bucket {
+            None => self.store().to_str().unwrap().to_owned(),
+            Some((address, _)) => address.clone(),
+        }
+    }
+
+    fn store_options(&self) -> TrailOptions {
+        let options = TrailOptions::new(self.address());
+        match &self.bucket {
+            None => options,
+            Some((_, reached)) => options.with_store_options(reached.clone()),
+        }
     }
 }
 

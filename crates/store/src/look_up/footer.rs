@@ -20,6 +20,7 @@ use trailkeeper_event::{Column, arrow_schema};
 
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
+use crate::store::Store;
 
 /// So many bytes of footers are kept. That of 100,000 events takes some 300 KB.
 const KEPT_BYTES: usize = 64 << 20;
@@ -73,16 +74,13 @@ impl Footers {
     /// # Errors
     ///
     /// [`StoreError::Corrupt`] if it does not read, and others as the storage has it.
-    pub(super) async fn of(
-        &self,
-        objects: &Arc<dyn ObjectStore>,
-        file: &DataFile,
-    ) -> Result<Arc<Footer>> {
+    pub(super) async fn of(&self, store: &Store, file: &DataFile) -> Result<Arc<Footer>> {
         if let Some(footer) = self.known(&file.path) {
             return Ok(footer);
         }
-        let footer = read(FileReader::new(objects, file)).await;
-        let footer = Arc::new(footer.map_err(|error| StoreError::parquet(&file.path, error))?);
+        let footer = read(FileReader::new(&store.objects, file)).await;
+        let damaged = |error| StoreError::parquet(&store.location(), &file.path, error);
+        let footer = Arc::new(footer.map_err(damaged)?);
         self.keep(&file.path, Arc::clone(&footer));
         Ok(footer)
     }

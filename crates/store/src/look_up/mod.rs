@@ -55,13 +55,13 @@ impl Store {
     }
 
     async fn events_in(&self, file: &DataFile, key: &str) -> Result<Vec<RecordBatch>> {
-        let footer = self.footers.of(&self.objects, file).await?;
+        let footer = self.footers.of(self, file).await?;
         let Some(column) = footer.key_column else { return Ok(Vec::new()) };
         let (groups, selection) = places(&footer, column, key);
         if groups.is_empty() {
             return Ok(Vec::new());
         }
-        let damaged = |error| StoreError::parquet(&file.path, error);
+        let damaged = |error| StoreError::parquet(&self.location(), &file.path, error);
         let metadata = footer.metadata.clone();
         let mask = ProjectionMask::leaves(metadata.parquet_schema(), [column]);
         let wanted = Scalar::new(StringArray::from(vec![key]));

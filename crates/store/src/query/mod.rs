@@ -254,9 +254,11 @@ impl Store {
     /// Begins to answer a query over the events of `files` and the query's pending rows.
     async fn start(&self, files: &[DataFile], query: Query, order: RowOrder) -> Result<RowStream> {
         let Query { sql, parameters, pending, limits } = query;
+        let location = self.location();
+        let failed = |error| StoreError::query(&location, error);
         let context = self.sql.session(order)?;
-        let view = view::events(&context, files, pending).map_err(StoreError::query)?;
-        context.register_table(EVENTS, view).map_err(StoreError::query)?;
+        let view = view::events(&context, files, pending).map_err(failed)?;
+        context.register_table(EVENTS, view).map_err(failed)?;
         let allowed = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -269,6 +271,7 @@ impl Store {
             }
             frame.execute_stream().await
         };
-        Ok(RowStream::new(run.await.map_err(StoreError::query)?, limits.rows))
+        let batches = run.await.map_err(failed)?;
+        Ok(RowStream::new(batches, location, limits.rows))
     }
 }

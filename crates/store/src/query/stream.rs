@@ -17,6 +17,8 @@ use crate::query::output;
 pub struct RowStream {
     batches: SendableRecordBatchStream,
     schema: SchemaRef,
+    /// Where the store is, for errors.
+    location: String,
     limit: Option<usize>,
     rows: usize,
 }
@@ -28,9 +30,13 @@ impl fmt::Debug for RowStream {
 }
 
 impl RowStream {
-    pub(super) fn new(batches: SendableRecordBatchStream, limit: Option<usize>) -> Self {
+    pub(super) fn new(
+        batches: SendableRecordBatchStream,
+        location: String,
+        limit: Option<usize>,
+    ) -> Self {
         let schema = output::plain_schema(&batches.schema());
-        Self { batches, schema, limit, rows: 0 }
+        Self { batches, schema, location, limit, rows: 0 }
     }
 
     /// The names and types of the columns.
@@ -46,7 +52,8 @@ impl RowStream {
     /// [`StoreError::TooManyRows`] and [`StoreError::Resources`] beyond the limits of the query,
     /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(batch) = self.batches.try_next().await.map_err(StoreError::query)? else {
+        let next = self.batches.try_next().await;
+        let Some(batch) = next.map_err(|error| StoreError::query(&self.location, error))? else {
             return Ok(None);
         };
         self.rows += batch.num_rows();

@@ -1,4 +1,4 @@
-"""The two folders: the store's and the spool's."""
+"""The store, a folder or a prefix in a bucket, and the folder of the spool."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning
 
@@ -15,7 +15,10 @@ from trailkeeper.conf import ENVIRONMENT_URL, settings
 
 __all__ = ["check_environment", "check_places"]
 
-SCHEMES: Final = frozenset({"", "file"})
+BUCKETS: Final = frozenset({"s3", "gs", "az"})
+#: What a part of a prefix is made of, as the engine has it.
+NAME: Final = r"[A-Za-z0-9._=-]+"
+SCHEMES: Final = BUCKETS | {"", "file"}
 
 
 def check_environment() -> Iterator[CheckMessage]:
@@ -24,7 +27,7 @@ def check_environment() -> Iterator[CheckMessage]:
         yield Warning(
             f"The environment has an empty {ENVIRONMENT_URL}, which counts as none: the store is "
             f"{_without_secrets(settings.store_url)}.",
-            hint=f"Unset {ENVIRONMENT_URL}, or give it a folder.",
+            hint=f"Unset {ENVIRONMENT_URL}, or give it a folder or a bucket.",
             id="trailkeeper.W004",
         )
 
@@ -36,7 +39,8 @@ def check_places() -> Iterator[CheckMessage]:
         named = ENVIRONMENT_URL if os.environ.get(ENVIRONMENT_URL) else "TRAILKEEPER['STORE']"
         yield Error(
             f"{named} names the store as {_without_secrets(settings.store_url)}, which {reason}.",
-            hint="Give a folder, as a path or as file:///path.",
+            hint="Give a folder, as a path or as file:///path, or a prefix in a bucket, as "
+            "s3://bucket/prefix.",
             id="trailkeeper.E004",
         )
         return
@@ -49,17 +53,32 @@ def check_places() -> Iterator[CheckMessage]:
 
 
 def _unusable(url: str) -> str | None:
-    """Why a store's URL names no folder; None if it does."""
+    """Why a store's URL names no place; None if it does."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
         return f"is no URL ({error})"
     if parts.scheme not in SCHEMES:
         return f"has the scheme {parts.scheme!r}, and this release does not support it"
+    if parts.scheme in BUCKETS:
+        return _no_bucket(parts)
     if parts.scheme and parts.netloc not in {"", "localhost"}:
         return f"has {parts.netloc.rpartition('@')[2]!r} where a file URL has a host"
     if parts.scheme and not parts.path.strip("/"):
         return "has no path"
+    return None
+
+
+def _no_bucket(parts: SplitResult) -> str | None:
+    """Why a URL names no bucket and prefix; None if it does."""
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "has more than a bucket and a prefix: credentials belong into the environment"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", parts.netloc):
+        return "names no bucket"
+    prefix = parts.path.removeprefix("/").removesuffix("/")
+    names = prefix.split("/") if parts.path not in {"", "/"} else []
+    if any(name in {"", ".", ".."} or not re.fullmatch(NAME, name) for name in names):
+        return "has a prefix with other characters than letters, digits, '-', '_', '.' and '='"
     return None
 
 
