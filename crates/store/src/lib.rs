@@ -40,10 +40,12 @@
 
 mod commit;
 mod compact;
+mod copy;
 mod durable;
 mod error;
 mod file;
 mod location;
+mod logfile;
 mod number;
 mod query;
 mod runs;
@@ -51,10 +53,12 @@ mod scan;
 mod side;
 mod snapshot;
 mod store;
+mod upkeep;
 mod write;
 
 pub use crate::commit::{Commit, Outcome};
 pub use crate::compact::Merged;
+pub use crate::copy::{CopyTarget, Frozen, Transfer};
 pub use crate::error::{Result, Source, StoreError};
 pub use crate::file::DataFile;
 pub use crate::number::{BatchNumber, EventCount, TableVersion, TreeHead, TreeRoot};

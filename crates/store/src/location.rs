@@ -36,6 +36,19 @@ impl Location {
         Ok(Self { url, folder })
     }
 
+    /// Reads an address, and makes the folder if it is not there.
+    pub(crate) fn create(text: &str) -> Result<Self> {
+        let location = Self::parse(text)?;
+        match std::fs::create_dir_all(location.folder()) {
+            Err(_) if location.folder().is_file() => {
+                return Err(StoreError::NotAFolder { location: location.shown() });
+            }
+            made => made.map_err(|error| StoreError::storage(&location.shown(), error))?,
+        }
+        // Only now does the path resolve to the one name of the folder.
+        Self::parse(text)
+    }
+
     pub(crate) const fn url(&self) -> &Url {
         &self.url
     }

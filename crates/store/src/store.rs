@@ -8,7 +8,6 @@ use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{DataType, StructField};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
 use deltalake_core::protocol::SaveMode;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use trailkeeper_event::{Column, ColumnType};
 
@@ -16,6 +15,7 @@ use crate::durable::DurableFileSystem;
 use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
 use crate::location::Location;
+use crate::logfile::commit_path;
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
 use crate::snapshot::Snapshot;
@@ -69,6 +69,8 @@ pub struct Store {
     pub(crate) sql: QueryEngine,
     id: String,
     newest: Mutex<Arc<Snapshot>>,
+    /// The version of the last Delta checkpoint, once it was looked for.
+    pub(crate) checkpointed: Mutex<Option<u64>>,
 }
 
 impl Store {
@@ -93,16 +95,8 @@ impl Store {
     ///
     /// As [`Store::open`], and if the folder cannot be written.
     pub async fn create(address: &str, options: OpenOptions) -> Result<Self> {
-        let location = Location::parse(address)?;
+        let location = Location::create(address)?;
         let shown = location.shown();
-        match std::fs::create_dir_all(location.folder()) {
-            Err(_) if location.folder().is_file() => {
-                return Err(StoreError::NotAFolder { location: shown });
-            }
-            made => made.map_err(|error| StoreError::storage(&shown, error))?,
-        }
-        // Only now does the path resolve to the one name of the folder.
-        let location = Location::parse(address)?;
         let log = log_store(&location, &options)?;
         match Self::load(location.clone(), Arc::clone(&log)).await {
             Err(StoreError::Missing { .. }) => {}
@@ -130,7 +124,8 @@ impl Store {
         let objects = log.object_store(None);
         let sql = QueryEngine::new(Arc::clone(&objects))?;
         let newest = Mutex::new(Arc::new(snapshot));
-        Ok(Self { location, log, objects, sql, id, newest })
+        let checkpointed = Mutex::new(None);
+        Ok(Self { location, log, objects, sql, id, newest, checkpointed })
     }
 
     /// The identity of the table: 32 hex digits, drawn when it was created.
@@ -151,23 +146,31 @@ impl Store {
         Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The newest snapshot. Costs one look at the storage when nothing has changed.
+    /// The newest snapshot. Costs two looks at the storage, at once, when nothing has changed.
     ///
     /// # Errors
     ///
     /// If the storage or the Delta log does not read.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let known = self.known_snapshot();
-        let next = Path::from(format!("_delta_log/{:020}.json", known.version().0 + 1));
-        match self.objects.head(&next).await {
-            Err(object_store::Error::NotFound { .. }) => {
+        let version = known.version().0;
+        let (this, next) = (commit_path(version), commit_path(version + 1));
+        let (this, next) = futures::join!(self.objects.head(&this), self.objects.head(&next));
+        let location = self.location();
+        match (this, next) {
+            (Ok(_), Err(object_store::Error::NotFound { .. })) => Ok(known),
+            // The log was cleaned up behind it. The newest commit always stays.
+            (Err(object_store::Error::NotFound { .. }), _) => {
                 self.location.check_folder()?;
-                return Ok(known);
+                let newest = Snapshot::load(self.log.as_ref(), &location).await?;
+                Ok(self.remember(newest))
             }
-            found => found.map_err(|error| StoreError::storage(&self.location(), error))?,
-        };
-        let newer = known.advance(self.log.as_ref(), &self.location()).await?;
-        Ok(self.remember(newer))
+            (Err(error), _) | (_, Err(error)) => Err(StoreError::storage(&location, error)),
+            (Ok(_), Ok(_)) => {
+                let newer = known.advance(self.log.as_ref(), &location).await?;
+                Ok(self.remember(newer))
+            }
+        }
     }
 
     /// Keeps `snapshot` as the newest, unless a newer one is known.
@@ -190,7 +193,7 @@ impl Store {
     }
 }
 
-fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
+pub(crate) fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
     let backend = options.backend.clone().unwrap_or_else(local_backend);
     logstore_with(backend, location.url(), StorageConfig::default())
         .map_err(|error| StoreError::delta(&location.shown(), error))

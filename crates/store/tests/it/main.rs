@@ -6,3 +6,4 @@ mod bad_weather;
 mod compact;
 mod query;
 mod sample;
+mod upkeep;
