@@ -9,6 +9,7 @@
 mod args;
 mod cell;
 mod compact;
+mod copy;
 mod events;
 mod format;
 mod hint;
@@ -70,6 +71,7 @@ fn dispatch(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Re
         Command::Stats(options) => stats::run(options, out),
         Command::Compact(options) => compact::run(options, out, err),
         Command::Vacuum(options) => compact::vacuum(options, out),
+        Command::Copy(options) => copy::run(options, out, err),
     }
 }
 

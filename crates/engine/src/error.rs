@@ -79,6 +79,12 @@ pub enum Error {
     /// that fails.
     #[error("{transactions} transactions wait to be drained after {seconds} s")]
     Timeout { transactions: usize, seconds: u64 },
+    /// The place for the copy is not free: choose another one.
+    #[error("nothing is copied to {location}: {reason}")]
+    CopyTarget { location: String, reason: &'static str },
+    /// A file of events that the table names is not there: verify the trail and investigate.
+    #[error("the file {path} is missing in the store; run `trailkeeper verify`")]
+    MissingFile { path: String },
     /// The process was forked after this trail was used: open it again in the child.
     #[error("the trail was opened before a fork: open it again in this process")]
     Forked,
@@ -97,7 +103,7 @@ impl Error {
         match self {
             Self::Store(error) => store_kind(error),
             Self::Spool(error) => spool_kind(error),
-            Self::NoSpool | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::NoSpool | Self::CopyTarget { .. } | Self::Invalid(_) => ErrorKind::Invalid,
             Self::ForeignStore { .. } | Self::OtherStore { .. } => ErrorKind::Conflict,
             Self::Io { .. } | Self::Contended { .. } | Self::Timeout { .. } => {
                 ErrorKind::Unavailable
@@ -106,6 +112,7 @@ impl Error {
             | Self::Key { .. }
             | Self::Identity { .. }
             | Self::Checkpoint { .. }
+            | Self::MissingFile { .. }
             | Self::Tree => ErrorKind::Corrupt,
             Self::Forked | Self::Internal(_) => ErrorKind::Internal,
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod compact;
+mod copy;
 mod crash;
 mod doubt;
 mod ownership;
