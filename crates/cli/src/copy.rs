@@ -28,9 +28,9 @@ pub(crate) fn run(
         bytes(report.bytes),
         count(report.known_files)
     )?;
-    if report.checkpoint_size != Some(report.events) {
-        let signed = count(report.checkpoint_size.unwrap_or(0));
-        writeln!(out, "  its checkpoint covers {signed}: nobody has signed the others")?;
+    let signed = report.checkpoint_size.unwrap_or(0);
+    if signed != report.events {
+        writeln!(out, "  its checkpoint covers {}: nobody has signed the others", count(signed))?;
     }
     let waiting = trail.stats()?.spool.map_or(0, |spool| spool.records);
     if waiting > 0 {

@@ -95,8 +95,7 @@ impl Trail {
         let store = self.store()?;
         let identity = Identity::read(self, &store)?;
         let identity = identity.ok_or_else(|| Error::Invalid(UNCLAIMED.to_owned()))?;
-        let target = CopyTarget::open(destination, self.options().store_options.clone());
-        let target = self.wait(target)??;
+        let target = CopyTarget::open(destination, self.options().store_options.clone())?;
         let previous = self.claim_target(&store, &target)?;
         let mut report = CopyReport { location: target.location(), ..CopyReport::default() };
         let mut last = None;

@@ -165,7 +165,7 @@ impl CopyTarget {
     /// # Errors
     ///
     /// If it is no address, is not a folder, or cannot be made.
-    pub async fn open(address: &str, options: OpenOptions) -> Result<Self> {
+    pub fn open(address: &str, options: OpenOptions) -> Result<Self> {
         let location = Location::create(address)?;
         let objects = log_store(&location, &options)?.object_store(None);
         Ok(Self { location, objects, options })
