@@ -95,6 +95,11 @@ test-matrix: setup ## Python tests on every Python and Django; MATRIX='3.13-6.1-
 bench: setup ## Measure beside the peers
 	@.venv/bin/python bench/run.py $(ARGS)
 
+.PHONY: bench-store
+bench-store: setup ## Look-ups in trails of growing size; ARGS='--events 10000000'
+	@scripts/make_bench.sh
+	@.venv/bin/python bench/look_up.py $(ARGS)
+
 # Both the engine and its Python face compile to a library named trailkeeper_engine:
 # the documentation is that of the crate which Rust code can use.
 .PHONY: docs

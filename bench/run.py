@@ -14,6 +14,7 @@ import sys
 from typing import Final
 
 import drain
+import look_up
 import memory
 import operations
 import read
@@ -31,6 +32,7 @@ PARTS: Final = {
     "memory": memory,
     "drain": drain,
     "verify": verify,
+    "look_up": look_up,
 }
 
 VERDICTS: Final = {True: "yes", False: "**no**", None: "drowned in noise"}

@@ -111,6 +111,21 @@ impl StoreError {
         }
     }
 
+    /// What an error while a file is read in parts means to the caller.
+    pub(crate) fn parquet(path: &str, error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(source)
+                if matches!(
+                    source.downcast_ref::<object_store::Error>(),
+                    Some(error) if !matches!(error, object_store::Error::NotFound { .. })
+                ) =>
+            {
+                Self::storage(path, source)
+            }
+            error => Self::file(path, error),
+        }
+    }
+
     /// What an error of the query engine means to the caller.
     pub(crate) fn query(error: DataFusionError) -> Self {
         let root = error.find_root();

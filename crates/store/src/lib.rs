@@ -14,7 +14,8 @@
 //!   [`Outcome::Conflict`].
 //! - **The same rows.** [`Store::merge_next`] and [`Store::vacuum`] change which files hold the events,
 //!   never the events; appends neither wait for them nor fail by them.
-//! - **Read-only SQL.** [`Store::query`] runs `SELECT` over `events` and nothing else.
+//! - **Read-only SQL.** [`Store::query`] runs `SELECT` over `events` and nothing else; what asks for one
+//!   object's events, without a plan.
 //!
 //! # Example
 //!
@@ -46,6 +47,7 @@ mod error;
 mod file;
 mod location;
 mod logfile;
+mod look_up;
 mod number;
 mod query;
 mod runs;

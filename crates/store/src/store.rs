@@ -16,6 +16,7 @@ use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
 use crate::location::Location;
 use crate::logfile::commit_path;
+use crate::look_up::Footers;
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
 use crate::snapshot::Snapshot;
@@ -67,6 +68,7 @@ pub struct Store {
     pub(crate) log: LogStoreRef,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) sql: QueryEngine,
+    pub(crate) footers: Footers,
     id: String,
     newest: Mutex<Arc<Snapshot>>,
     /// The version of the last Delta checkpoint, once it was looked for.
@@ -125,7 +127,8 @@ impl Store {
         let sql = QueryEngine::new(Arc::clone(&objects))?;
         let newest = Mutex::new(Arc::new(snapshot));
         let checkpointed = Mutex::new(None);
-        Ok(Self { location, log, objects, sql, id, newest, checkpointed })
+        let footers = Footers::default();
+        Ok(Self { location, log, objects, sql, footers, id, newest, checkpointed })
     }
 
     /// The identity of the table: 32 hex digits, drawn when it was created.

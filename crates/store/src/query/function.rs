@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array as _, AsArray as _, StringBuilder};
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::datatypes::{DataType, FieldRef};
+use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions::datetime::now::NowFunc;
@@ -14,6 +17,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 use datafusion::prelude::SessionContext;
+use trailkeeper_event::Column;
 
 /// The name of the function behind `event_id` and `transaction_id`.
 pub(super) const EVENT_ID_FUNCTION: &str = "trailkeeper_event_id";
@@ -61,24 +65,66 @@ impl ScalarUDFImpl for EventIdFunction {
         let [writers, transactions, positions] = arrays.as_slice() else {
             return datafusion::common::internal_err!("an event id has three parts");
         };
-        let writers = writers.as_string::<i32>();
-        let transactions = transactions.as_primitive::<Int64Type>();
-        let positions = positions.as_primitive::<Int64Type>();
-        let mut ids = StringBuilder::with_capacity(writers.len(), writers.len() * 32);
-        let mut id = String::with_capacity(32);
-        for row in 0..writers.len() {
-            if writers.is_null(row) || transactions.is_null(row) || positions.is_null(row) {
-                ids.append_null();
-                continue;
-            }
-            id.clear();
-            id.push_str(writers.value(row));
-            // Writing to a string does not fail.
-            let _ = write!(id, "{:08x}{:08x}", transactions.value(row), positions.value(row));
-            ids.append_value(&id);
-        }
-        Ok(ColumnarValue::Array(Arc::new(ids.finish())))
+        Ok(ColumnarValue::Array(Arc::new(identities(
+            writers.as_string(),
+            transactions.as_primitive(),
+            positions.as_primitive(),
+        ))))
     }
+}
+
+/// The `event_id` of each row of the table; with the first position, its `transaction_id`.
+///
+/// # Errors
+///
+/// If the rows do not have the columns it is made of.
+pub(super) fn event_ids(rows: &RecordBatch, position: Position) -> Result<ArrayRef, ArrowError> {
+    let column = |column: Column| {
+        rows.column_by_name(column.name())
+            .ok_or_else(|| ArrowError::SchemaError(format!("there is no {}", column.name())))
+    };
+    let writers = column(Column::Writer)?.as_string_opt();
+    let transactions = column(Column::TransactionNumber)?.as_primitive_opt();
+    let zeros = Int64Array::from_value(0, rows.num_rows());
+    let positions = match position {
+        Position::OfTheEvent => column(Column::Position)?.as_primitive_opt(),
+        Position::First => Some(&zeros),
+    };
+    let (Some(writers), Some(transactions), Some(positions)) = (writers, transactions, positions)
+    else {
+        return Err(ArrowError::SchemaError("an identity is made of other types".to_owned()));
+    };
+    Ok(Arc::new(identities(writers, transactions, positions)))
+}
+
+/// Which position in a transaction an identity names.
+#[derive(Clone, Copy)]
+pub(super) enum Position {
+    /// That of the event: an `event_id`.
+    OfTheEvent,
+    /// The first: a `transaction_id`.
+    First,
+}
+
+fn identities(
+    writers: &StringArray,
+    transactions: &Int64Array,
+    positions: &Int64Array,
+) -> StringArray {
+    let mut ids = StringBuilder::with_capacity(writers.len(), writers.len() * 32);
+    let mut id = String::with_capacity(32);
+    for row in 0..writers.len() {
+        if writers.is_null(row) || transactions.is_null(row) || positions.is_null(row) {
+            ids.append_null();
+            continue;
+        }
+        id.clear();
+        id.push_str(writers.value(row));
+        // Writing to a string does not fail.
+        let _ = write!(id, "{:08x}{:08x}", transactions.value(row), positions.value(row));
+        ids.append_value(&id);
+    }
+    ids.finish()
 }
 
 /// `statement_timestamp()`: what Django's `Now()` compiles to; the same as `now()`.

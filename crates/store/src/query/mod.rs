@@ -1,5 +1,6 @@
 //! SQL over the events: the files of a snapshot and rows that are not in it yet, as one table.
 
+mod direct;
 mod event_id_rule;
 mod files;
 mod function;
@@ -27,6 +28,9 @@ use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 
 use crate::error::{Result, StoreError};
+use crate::file::DataFile;
+use crate::look_up;
+use crate::query::direct::OneObject;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -35,6 +39,9 @@ pub const EVENTS: &str = "events";
 
 const BASE_URL: &str = "trail://store";
 const MEMORY_LIMIT: usize = 1 << 30;
+
+/// An object with more events than this is read as a stream, by a plan.
+const MOST_AT_ONCE: usize = 50_000;
 
 /// A value bound to a placeholder (`$1`, `$2`, ...) of a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,15 +183,46 @@ impl Store {
     /// [`StoreError::TooManyRows`] and [`StoreError::Resources`] beyond the limits,
     /// [`StoreError::Corrupt`] if a file does not read.
     pub async fn query(&self, snapshot: &Snapshot, query: Query) -> Result<Rows> {
+        let time = query.limits.time;
+        let answer = async {
+            match direct::recognise(&query.sql, &query.parameters) {
+                Some(asked) => self.query_one(snapshot, query, asked).await,
+                None => self.plan(snapshot.files(), query).await,
+            }
+        };
+        tokio::time::timeout(time, answer).await.map_err(|_| StoreError::Resources {
+            message: format!("it took longer than {} s", time.as_secs()),
+        })?
+    }
+
+    /// Answers a query about one object.
+    async fn query_one(&self, snapshot: &Snapshot, query: Query, asked: OneObject) -> Result<Rows> {
+        let Some(mut events) = self.events_of(snapshot, &asked.key, MOST_AT_ONCE).await? else {
+            return self.plan(snapshot.files(), query).await;
+        };
+        events.extend(look_up::rows_of(&query.pending, &asked.key)?);
+        let Some(answer) = asked.answer else {
+            return self.plan(&[], Query { pending: events, ..query }).await;
+        };
+        let rows = answer.give(&events)?;
+        let count = rows.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        match query.limits.rows.filter(|limit| count > *limit) {
+            Some(limit) => Err(StoreError::TooManyRows { limit }),
+            None => Ok(rows),
+        }
+    }
+
+    /// Answers a query over the events of `files` and the query's pending rows.
+    async fn plan(&self, files: &[DataFile], query: Query) -> Result<Rows> {
         let Query { sql, parameters, pending, limits } = query;
         let context = self.sql.session()?;
-        let view = view::events(&context, snapshot, pending).map_err(StoreError::query)?;
+        let view = view::events(&context, files, pending).map_err(StoreError::query)?;
         context.register_table(EVENTS, view).map_err(StoreError::query)?;
+        let allowed = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         let run = async {
-            let allowed = SQLOptions::new()
-                .with_allow_ddl(false)
-                .with_allow_dml(false)
-                .with_allow_statements(false);
             let mut frame = context.sql_with_options(&sql, allowed).await?;
             if !parameters.is_empty() {
                 let values: Vec<ScalarValue> = parameters.into_iter().map(Into::into).collect();
@@ -192,22 +230,17 @@ impl Store {
             }
             frame.execute_stream().await
         };
-        let collect = async {
-            let mut stream = run.await.map_err(StoreError::query)?;
-            let schema = output::plain_schema(&stream.schema());
-            let mut batches = Vec::new();
-            let mut rows = 0;
-            while let Some(batch) = stream.try_next().await.map_err(StoreError::query)? {
-                rows += batch.num_rows();
-                if let Some(limit) = limits.rows.filter(|limit| rows > *limit) {
-                    return Err(StoreError::TooManyRows { limit });
-                }
-                batches.push(output::to_plain(&batch, &schema)?);
+        let mut stream = run.await.map_err(StoreError::query)?;
+        let schema = output::plain_schema(&stream.schema());
+        let mut batches = Vec::new();
+        let mut rows = 0;
+        while let Some(batch) = stream.try_next().await.map_err(StoreError::query)? {
+            rows += batch.num_rows();
+            if let Some(limit) = limits.rows.filter(|limit| rows > *limit) {
+                return Err(StoreError::TooManyRows { limit });
             }
-            Ok(Rows { schema, batches })
-        };
-        tokio::time::timeout(limits.time, collect).await.map_err(|_| StoreError::Resources {
-            message: format!("it took longer than {} s", limits.time.as_secs()),
-        })?
+            batches.push(output::to_plain(&batch, &schema)?);
+        }
+        Ok(Rows { schema, batches })
     }
 }

@@ -4,6 +4,7 @@
 mod append;
 mod bad_weather;
 mod compact;
+mod look_up;
 mod query;
 mod sample;
 mod upkeep;

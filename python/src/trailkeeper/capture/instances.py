@@ -11,9 +11,9 @@ Wraps these private interfaces of Django, each held by a contract test: `Model.f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
+import django
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.base import ModelState
 
@@ -37,6 +37,9 @@ SAVING: Final = "_trailkeeper_saving"
 
 #: A value that is not known.
 UNKNOWN: Final = ...
+
+#: Whether `Model.from_db` takes a `fetch_mode`.
+HAS_FETCH_MODE: Final = django.VERSION >= (6, 1)
 
 
 class Snapshot:
@@ -187,7 +190,7 @@ def _from_db(original: Callable[..., Any], take: Callable[..., Any]) -> Callable
                 _failed(cls, error)
         return instance
 
-    return fetching if "fetch_mode" in signature(original).parameters else plain
+    return fetching if HAS_FETCH_MODE else plain
 
 
 def _loaded_elsewhere(instance: models.Model, names: Sequence[str], values: Sequence[Any]) -> None:
