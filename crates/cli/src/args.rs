@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Compact(CompactOptions),
     /// Delete files that compaction has replaced
     Vacuum(VacuumOptions),
+    /// Copy the trail to another folder while events come in, or bring the copy there up to date
+    Copy(CopyOptions),
 }
 
 /// Where the trail is.
@@ -275,9 +277,23 @@ pub(crate) struct CompactOptions {
 
 #[derive(Debug, Options)]
 pub(crate) struct VacuumOptions {
-    /// Keep files that were replaced in the last so many hours, for who reads or copies an older version
+    /// Keep what was replaced in the last so many hours, for who reads or copies an older version
     #[arg(long, default_value_t = 24, value_name = "HOURS")]
     pub(crate) keep: u64,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Options)]
+pub(crate) struct CopyOptions {
+    /// Where the copy is made: a folder that is empty, is not there, or holds an earlier copy
+    #[arg(value_name = "DESTINATION")]
+    pub(crate) destination: String,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 
     #[command(flatten)]
     pub(crate) place: Place,

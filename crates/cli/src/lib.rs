@@ -9,6 +9,7 @@
 mod args;
 mod cell;
 mod compact;
+mod copy;
 mod events;
 mod export;
 mod format;
@@ -73,6 +74,7 @@ fn dispatch(args: &Args, out: &mut (dyn Write + Send), err: &mut dyn Write) -> a
         Command::Stats(options) => stats::run(options, out),
         Command::Compact(options) => compact::run(options, out, err),
         Command::Vacuum(options) => compact::vacuum(options, out),
+        Command::Copy(options) => copy::run(options, out, err),
     }
 }
 

@@ -53,7 +53,8 @@ impl Trail {
         self.compact_once(Effort::Usual, &mut CompactReport::default())
     }
 
-    /// Deletes the files that were replaced longer than `grace` ago; gives their number.
+    /// Deletes the files that were replaced longer than `grace` ago, and gives their number; and what of the Delta log only
+    /// versions from before then need.
     ///
     /// # Errors
     ///
@@ -62,7 +63,9 @@ impl Trail {
         let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
         let until = Micros(self.options().clock.now().0.saturating_sub(grace));
         let store = self.store()?;
-        Ok(self.wait(store.vacuum(until))??)
+        let deleted = self.wait(store.vacuum(until))??;
+        self.wait(store.clean_log(until))??;
+        Ok(deleted)
     }
 
     fn compact_once(&self, effort: Effort, report: &mut CompactReport) -> Result<bool> {

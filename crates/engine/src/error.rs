@@ -88,6 +88,12 @@ pub enum Error {
     /// An event is not the one that was signed: verify the trail and investigate.
     #[error("the event with seq {seq} is not the one in the signed tree; run `trailkeeper verify`")]
     NotInTree { seq: u64 },
+    /// The place for the copy is not free: choose another one.
+    #[error("nothing is copied to {location}: {reason}")]
+    CopyTarget { location: String, reason: &'static str },
+    /// A file of events that the table names is not there: verify the trail and investigate.
+    #[error("the file {path} is missing in the store; run `trailkeeper verify`")]
+    MissingFile { path: String },
     /// The process was forked after this trail was used: open it again in the child.
     #[error("the trail was opened before a fork: open it again in this process")]
     Forked,
@@ -106,7 +112,7 @@ impl Error {
         match self {
             Self::Store(error) => store_kind(error),
             Self::Spool(error) => spool_kind(error),
-            Self::NoSpool | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::NoSpool | Self::CopyTarget { .. } | Self::Invalid(_) => ErrorKind::Invalid,
             Self::ForeignStore { .. } | Self::OtherStore { .. } => ErrorKind::Conflict,
             Self::Io { .. }
             | Self::Contended { .. }
@@ -118,6 +124,7 @@ impl Error {
             | Self::Identity { .. }
             | Self::Checkpoint { .. }
             | Self::NotInTree { .. }
+            | Self::MissingFile { .. }
             | Self::Tree => ErrorKind::Corrupt,
             Self::Forked | Self::Internal(_) => ErrorKind::Internal,
         }

@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::time::rfc3339;
 use crate::trail::Trail;
 
-const IDENTITY: &str = "identity.json";
+/// The name of the identity beside the table.
+pub(crate) const IDENTITY: &str = "identity.json";
 
 /// The name under which the checkpoints of a table are signed.
 pub(crate) fn origin(store: &Store) -> String {

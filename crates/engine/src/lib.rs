@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 mod compact;
+mod copy;
 mod doubt;
 mod drain;
 mod error;
@@ -70,6 +71,7 @@ pub use trailkeeper_spool::{
 pub use trailkeeper_store::{Limits, OpenOptions, Parameter, Rows};
 
 pub use crate::compact::{CompactReport, FILE_GRACE};
+pub use crate::copy::{CopyProgress, CopyReport};
 pub use crate::doubt::{InDoubtTransaction, Resolution};
 pub use crate::drain::{DrainReport, Drainer};
 pub use crate::error::{Error, ErrorKind, Result};

@@ -40,7 +40,7 @@ pub(crate) fn load_edge(
 }
 
 /// The edge that the tiles give, if they are there and give this root.
-fn edge_of_tiles(
+pub(crate) fn edge_of_tiles(
     trail: &Trail,
     store: &Store,
     size: TreeSize,

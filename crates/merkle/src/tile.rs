@@ -66,6 +66,23 @@ impl TileId {
         Self::holding(0, leaf.get(), size)
     }
 
+    /// The full tiles that a tree of `new_size` leaves has and one of `old_size` has
+    /// not, lowest level first.
+    ///
+    /// ```
+    /// use trailkeeper_merkle::{TileId, TreeSize};
+    ///
+    /// let tiles = TileId::full_tiles(TreeSize::new(300), TreeSize::new(600));
+    /// assert_eq!(tiles.map(TileId::path).collect::<Vec<_>>(), ["tile/0/001"]);
+    /// ```
+    pub fn full_tiles(old_size: TreeSize, new_size: TreeSize) -> impl Iterator<Item = Self> {
+        let count = |level, size| hashes_at_level(level, size).unwrap_or(0) / FULL;
+        (0..LEVELS).flat_map(move |level| {
+            let indexes = count(level, old_size)..count(level, new_size);
+            indexes.map(move |index| Self { level, index, width: TILE_WIDTH })
+        })
+    }
+
     /// The partial tiles of a tree of `size` leaves, lowest level first.
     pub(crate) fn partials(size: TreeSize) -> impl Iterator<Item = Self> {
         (0..LEVELS)
@@ -168,6 +185,27 @@ fn parse_path(path: &str) -> Option<TileId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn full_and_partial_tiles_are_those_that_hold_a_hash() {
+        let all = |size: u64| -> std::collections::BTreeSet<_> {
+            let size = TreeSize::new(size);
+            (0..LEVELS)
+                .flat_map(|level| {
+                    let hashes = hashes_at_level(level, size).unwrap_or(0);
+                    (0..hashes).filter_map(move |number| TileId::holding(level, number, size))
+                })
+                .collect()
+        };
+        for (old, new) in [(0, 0), (0, 255), (0, 256), (255, 257), (256, 512), (300, 70_000)] {
+            let (old_size, new_size) = (TreeSize::new(old), TreeSize::new(new));
+            let full: std::collections::BTreeSet<_> =
+                TileId::full_tiles(old_size, new_size).collect();
+            let partial = TileId::partials(new_size).collect();
+            let expected = all(new).difference(&all(old)).copied().collect();
+            assert_eq!(&(&full | &partial) - &all(old), expected, "{old} to {new}");
+        }
+    }
 
     fn tile(level: u8, index: u64, width: u16) -> TileId {
         TileId::new(level, index, width).unwrap()

@@ -191,25 +191,6 @@ impl Store {
         Ok(version)
     }
 
-    /// Writes a Delta checkpoint if the newest version is due for one. Opening the table reads the
-    /// log from there.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written; the table is as good without it.
-    pub async fn maintain(&self) -> Result<()> {
-        const INTERVAL: u64 = 100;
-        let snapshot = self.known_snapshot();
-        if snapshot.version().0 == 0 || !snapshot.version().0.is_multiple_of(INTERVAL) {
-            return Ok(());
-        }
-        let mut table = deltalake_core::DeltaTable::new(Arc::clone(&self.log));
-        table.state = Some(snapshot.state().clone());
-        deltalake_core::checkpoints::create_checkpoint(&table, None)
-            .await
-            .map_err(|error| StoreError::delta(&self.location(), error))
-    }
-
     /// Removes files that no commit names. What cannot be removed is only wasted space.
     pub(crate) async fn discard(&self, files: &[StagedFile]) {
         for file in files {

@@ -42,11 +42,13 @@
 mod bucket;
 mod commit;
 mod compact;
+mod copy;
 mod durable;
 mod error;
 mod event_file;
 mod file;
 mod location;
+mod logfile;
 mod look_up;
 mod number;
 mod query;
@@ -55,10 +57,12 @@ mod scan;
 mod side;
 mod snapshot;
 mod store;
+mod upkeep;
 mod write;
 
 pub use crate::commit::{Commit, Outcome};
 pub use crate::compact::Merged;
+pub use crate::copy::{CopyTarget, Frozen, Transfer};
 pub use crate::error::{Result, Source, StoreError};
 pub use crate::event_file::EventFile;
 pub use crate::file::DataFile;

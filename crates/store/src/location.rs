@@ -64,6 +64,11 @@ impl Location {
         Ok(Self { url, place: Place::Folder(folder) })
     }
 
+    /// Reads an address, and makes the folder if it is not there. Buckets are not made.
+    pub(crate) fn create(text: &str) -> Result<Self> {
+        Self::parse(text)?.make_folder()
+    }
+
     pub(crate) const fn url(&self) -> &Url {
         &self.url
     }
@@ -93,7 +98,7 @@ impl Location {
     }
 
     /// Makes the folder, and gives it by the one name that it has from then on.
-    pub(crate) fn make_folder(self) -> Result<Self> {
+    fn make_folder(self) -> Result<Self> {
         let Place::Folder(folder) = &self.place else { return Ok(self) };
         match std::fs::create_dir_all(folder) {
             Err(_) if folder.is_file() => Err(StoreError::NotAFolder { location: self.shown() }),

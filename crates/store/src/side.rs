@@ -21,7 +21,7 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-fn side_path(name: &str) -> Path {
+pub(crate) fn side_path(name: &str) -> Path {
     Path::from(format!("{FOLDER}/{name}"))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use deltalake_core::logstore::LogStore;
 use deltalake_core::table::state::DeltaTableState;
 use serde_json::Value;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     state: DeltaTableState,
     files: Vec<DataFile>,
     head: TreeHead,
+    /// The version whose commit names the tree.
+    head_version: u64,
     /// Application transactions that are known; the others are read from the log when asked for.
     transactions: Mutex<HashMap<String, Option<i64>>>,
 }
@@ -44,16 +47,16 @@ impl Snapshot {
         let size = state.transaction_version(log, SEQ_TRANSACTION).await.map_err(delta)?;
         let mut head = TreeHead { size: count(size.unwrap_or(0))?, root: None };
         // Commits that add no events (compaction) do not name the tree.
-        let mut version = Some(state.version());
-        while let Some(number) = version {
-            let Some(facts) = CommitFacts::read(log, number, location).await? else { break };
+        let mut version = state.version();
+        while let Some(facts) = CommitFacts::read(log, version, location).await? {
             if let Some(found) = facts.head {
                 head.root = found.root.filter(|_| found.size == head.size);
                 break;
             }
-            version = number.checked_sub(1);
+            let Some(before) = version.checked_sub(1) else { break };
+            version = before;
         }
-        Ok(Self::new(state, head, HashMap::new()))
+        Ok(Self::new(state, (head, version), HashMap::new()))
     }
 
     /// Reads what has been committed since.
@@ -70,13 +73,13 @@ impl Snapshot {
         log: &dyn LogStore,
         location: &str,
     ) -> Result<Self> {
-        let mut head = self.head;
+        let mut head = (self.head, self.head_version);
         let mut transactions = self.known_transactions().clone();
         for version in self.state.version() + 1..=state.version() {
             let Some(facts) = CommitFacts::read(log, version, location).await? else {
                 return Self::load(log, location).await;
             };
-            head = facts.head.unwrap_or(head);
+            head = facts.head.map_or(head, |found| (found, version));
             transactions.extend(facts.transactions);
         }
         Ok(Self::new(state, head, transactions))
@@ -84,7 +87,7 @@ impl Snapshot {
 
     fn new(
         state: DeltaTableState,
-        head: TreeHead,
+        (head, head_version): (TreeHead, u64),
         transactions: HashMap<String, Option<i64>>,
     ) -> Self {
         let mut files: Vec<DataFile> = state
@@ -104,7 +107,7 @@ impl Snapshot {
             })
             .collect();
         files.sort_by(|a, b| (a.seq_bounds(), &a.path).cmp(&(b.seq_bounds(), &b.path)));
-        Self { state, files, head, transactions: Mutex::new(transactions) }
+        Self { state, files, head, head_version, transactions: Mutex::new(transactions) }
     }
 
     /// Which version it is.
@@ -117,6 +120,11 @@ impl Snapshot {
     #[must_use]
     pub const fn head(&self) -> TreeHead {
         self.head
+    }
+
+    /// The version whose commit names the tree: its entry of the log is needed as long as this one is the newest that does.
+    pub(crate) const fn head_version(&self) -> u64 {
+        self.head_version
     }
 
     /// The files of events, in the order of their smallest `seq`.
@@ -172,20 +180,35 @@ fn count(version: i64) -> Result<EventCount> {
 
 /// What one commit says beside its files.
 #[derive(Debug, Default, PartialEq)]
-struct CommitFacts {
-    head: Option<TreeHead>,
+pub(crate) struct CommitFacts {
+    pub(crate) head: Option<TreeHead>,
+    /// When it was committed, as it says itself.
+    pub(crate) at: Option<Micros>,
     transactions: HashMap<String, Option<i64>>,
 }
 
 impl CommitFacts {
     /// Reads commit `version`; `None` if its file is gone (log cleanup).
-    async fn read(log: &dyn LogStore, version: u64, location: &str) -> Result<Option<Self>> {
-        let entry = log.read_commit_entry(version).await;
-        let entry = entry.map_err(|error| StoreError::delta(location, error))?;
+    pub(crate) async fn read(
+        log: &dyn LogStore,
+        version: u64,
+        location: &str,
+    ) -> Result<Option<Self>> {
+        let entry = Self::read_entry(log, version, location).await?;
         entry.map(|bytes| Self::parse(&bytes, version)).transpose()
     }
 
-    fn parse(bytes: &[u8], version: u64) -> Result<Self> {
+    /// The bytes of commit `version`; `None` if its file is gone (log cleanup).
+    pub(crate) async fn read_entry(
+        log: &dyn LogStore,
+        version: u64,
+        location: &str,
+    ) -> Result<Option<Bytes>> {
+        let entry = log.read_commit_entry(version).await;
+        entry.map_err(|error| StoreError::delta(location, error))
+    }
+
+    pub(crate) fn parse(bytes: &[u8], version: u64) -> Result<Self> {
         let damaged =
             || StoreError::corrupt(format!("commit {version} of the Delta log does not read"));
         let mut facts = Self::default();
@@ -202,6 +225,9 @@ impl CommitFacts {
                 }
             }
             let info = action.get("commitInfo");
+            if let Some(at) = info.and_then(|info| info.get("timestamp")).and_then(Value::as_i64) {
+                facts.at = Some(Micros(at.saturating_mul(1000)));
+            }
             if let Some(text) = info.and_then(|info| info.get(ROOT_KEY)).and_then(Value::as_str) {
                 root = STANDARD.decode(text).ok().and_then(|b| b.try_into().ok()).map(TreeRoot);
             }
@@ -213,17 +239,20 @@ impl CommitFacts {
 
 #[cfg(test)]
 mod tests {
+    use trailkeeper_event::Micros;
+
     use super::CommitFacts;
     use crate::error::StoreError;
     use crate::number::{EventCount, TreeHead, TreeRoot};
 
     #[test]
     fn a_commit_names_the_tree_and_the_batch() {
-        let text = "{\"commitInfo\":{\"trailkeeper.root\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"}}\n\
+        let text = "{\"commitInfo\":{\"timestamp\":5,\"trailkeeper.root\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"}}\n\
             {\"add\":{}}\n{\"txn\":{\"appId\":\"trailkeeper/seq\",\"version\":7}}\n\
             {\"txn\":{\"appId\":\"trailkeeper/spool/x\",\"version\":2}}\n";
         let facts = CommitFacts::parse(text.as_bytes(), 1).unwrap();
         let root = Some(TreeRoot([1; 32]));
+        assert_eq!(facts.at, Some(Micros(5000)));
         assert_eq!(facts.head, Some(TreeHead { size: EventCount(7), root }));
         assert_eq!(facts.transactions["trailkeeper/spool/x"], Some(2));
     }

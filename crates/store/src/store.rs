@@ -8,7 +8,6 @@ use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{DataType, StructField};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::SaveMode;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use trailkeeper_event::{Column, ColumnType};
 
@@ -17,6 +16,7 @@ use crate::durable::DurableFileSystem;
 use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
 use crate::location::{Location, Place};
+use crate::logfile::commit_path;
 use crate::look_up::Footers;
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
@@ -105,6 +105,8 @@ pub struct Store {
     pub(crate) footers: Footers,
     id: String,
     newest: Mutex<Arc<Snapshot>>,
+    /// The version of the last Delta checkpoint, once it was looked for.
+    pub(crate) checkpointed: Mutex<Option<u64>>,
 }
 
 impl Store {
@@ -130,7 +132,7 @@ impl Store {
     ///
     /// As [`Store::open`], and if the folder or the bucket cannot be written. Buckets are not made.
     pub async fn create(address: &str, options: OpenOptions) -> Result<Self> {
-        let location = Location::parse(address)?.make_folder()?;
+        let location = Location::create(address)?;
         let shown = location.shown();
         let log = log_store(&location, &options)?;
         match Self::load(location.clone(), Arc::clone(&log)).await {
@@ -159,7 +161,9 @@ impl Store {
         let objects = log.object_store(None);
         let sql = QueryEngine::new(Arc::clone(&objects))?;
         let newest = Mutex::new(Arc::new(snapshot));
-        Ok(Self { location, log, objects, sql, footers: Footers::default(), id, newest })
+        let checkpointed = Mutex::new(None);
+        let footers = Footers::default();
+        Ok(Self { location, log, objects, sql, footers, id, newest, checkpointed })
     }
 
     /// The identity of the table: 32 hex digits, drawn when it was created.
@@ -180,23 +184,31 @@ impl Store {
         Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The newest snapshot. Costs one look at the storage when nothing has changed.
+    /// The newest snapshot. Costs two looks at the storage, at once, when nothing has changed.
     ///
     /// # Errors
     ///
     /// If the storage or the Delta log does not read.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let known = self.known_snapshot();
-        let next = log_entry(known.version().0 + 1);
-        match self.objects.head(&next).await {
-            Err(object_store::Error::NotFound { .. }) => {
+        let version = known.version().0;
+        let (this, next) = (commit_path(version), commit_path(version + 1));
+        let (this, next) = futures::join!(self.objects.head(&this), self.objects.head(&next));
+        let location = self.location();
+        match (this, next) {
+            (Ok(_), Err(object_store::Error::NotFound { .. })) => Ok(known),
+            // The log was cleaned up behind it. The newest commit always stays.
+            (Err(object_store::Error::NotFound { .. }), _) => {
                 self.location.check_folder()?;
-                return Ok(known);
+                let newest = Snapshot::load(self.log.as_ref(), &location).await?;
+                Ok(self.remember(newest))
             }
-            found => found.map_err(|error| StoreError::storage(&self.location(), error))?,
-        };
-        let newer = known.advance(self.log.as_ref(), &self.location()).await?;
-        Ok(self.remember(newer))
+            (Err(error), _) | (_, Err(error)) => Err(StoreError::storage(&location, error)),
+            (Ok(_), Ok(_)) => {
+                let newer = known.advance(self.log.as_ref(), &location).await?;
+                Ok(self.remember(newer))
+            }
+        }
     }
 
     /// Checks that the store still holds what `snapshot` has read.
@@ -207,7 +219,7 @@ impl Store {
         if let Place::Folder(_) = self.location.place() {
             return self.location.check_folder();
         }
-        match self.objects.head(&log_entry(snapshot.version().0)).await {
+        match self.objects.head(&commit_path(snapshot.version().0)).await {
             Err(object_store::Error::NotFound { .. }) => {
                 Err(StoreError::Missing { location: self.location() })
             }
@@ -237,14 +249,9 @@ impl Store {
     }
 }
 
-/// Where the Delta log has the commit that made a version.
-fn log_entry(version: u64) -> Path {
-    Path::from(format!("_delta_log/{version:020}.json"))
-}
-
 /// The Delta log by commits that are put if they are absent, which every backend here does: no
 /// table of locks stands beside it.
-fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
+pub(crate) fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
     let backend = options.connect(location)?;
     let config = StorageConfig::default();
     let below = config

@@ -3,6 +3,7 @@
 
 mod bucket;
 mod compact;
+mod copy;
 mod crash;
 mod doubt;
 mod export;

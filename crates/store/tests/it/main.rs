@@ -8,3 +8,4 @@ mod compact;
 mod look_up;
 mod query;
 mod sample;
+mod upkeep;
