@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A throw-away database server beside a command: what scripts/postgres.sh and
-# scripts/mariadb.sh share. Sourced, never run.
+# A throw-away server beside a command: what scripts/postgres.sh, scripts/mariadb.sh and
+# scripts/s3.sh share. Sourced, never run.
 #
 # The server lives in a new temporary folder, listens on a free port of the
 # loopback interface only, takes a password made for this run, and runs as an

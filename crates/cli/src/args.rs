@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Compact(CompactOptions),
     /// Delete files that compaction has replaced
     Vacuum(VacuumOptions),
-    /// Copy the trail to another folder while events come in, or bring the copy there up to date
+    /// Copy the trail to another place while events come in, or bring the copy there up to date
     Copy(CopyOptions),
 }
 
@@ -287,7 +287,7 @@ pub(crate) struct VacuumOptions {
 
 #[derive(Debug, Options)]
 pub(crate) struct CopyOptions {
-    /// Where the copy is made: a folder that is empty, is not there, or holds an earlier copy
+    /// Where the copy is made: a folder, or a prefix in a bucket, that is empty, is not there, or holds an earlier copy
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: String,
 

@@ -55,7 +55,7 @@ pub fn run(
         Err(error) if is_broken_pipe(&error) => DONE,
         Err(error) => {
             // Nobody is left to tell if standard error is closed too.
-            let _ = writeln!(err, "trailkeeper: {error:#}");
+            let _ = writeln!(err, "trailkeeper: {}", told(&error));
             if let Some(hint) = hint::for_error(&error) {
                 let _ = writeln!(err, "  {hint}");
             }
@@ -88,9 +88,38 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     DONE
 }
 
+/// An error and its causes, without those that the ones before them tell too.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::told;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow!("connection refused")
+            .context("get failed: connection refused")
+            .context("the store cannot be reached");
+        assert_eq!(told(&error), "the store cannot be reached: get failed: connection refused");
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deltalake_core::DeltaTable;
 use deltalake_core::checkpoints::create_checkpoint;
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
+use deltalake_core::logstore::LogStoreRef;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -22,7 +22,7 @@ use crate::logfile::{HINT, LogFile, commit_path, list_log};
 use crate::number::EventCount;
 use crate::side::side_path;
 use crate::snapshot::{CommitFacts, Snapshot};
-use crate::store::{OpenOptions, Store, log_store};
+use crate::store::{OpenOptions, Store, log_store, log_store_in};
 
 const CONCURRENT_TRANSFERS: usize = 16;
 
@@ -101,9 +101,7 @@ impl Store {
             return Ok(None);
         };
         let (first, version) = (*first, *version);
-        let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let log = logstore_with(backend, self.location.url(), StorageConfig::default());
-        let log = log.map_err(delta)?;
+        let log = log_store_in(Arc::new(InMemory::new()), &self.location)?;
         let memory = log.object_store(None);
         let entries = list_log(self.objects.as_ref()).await.map_err(storage)?;
         let is_base = |entry: &&LogFile| entry.is_checkpoint && entry.version <= version;
@@ -160,7 +158,7 @@ pub struct CopyTarget {
 }
 
 impl CopyTarget {
-    /// The folder at `address`, which is made if it is not there.
+    /// The place at `address`: a folder, which is made if it is not there, or a part of a bucket.
     ///
     /// # Errors
     ///

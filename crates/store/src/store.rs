@@ -249,10 +249,16 @@ impl Store {
     }
 }
 
+pub(crate) fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
+    log_store_in(options.connect(location)?, location)
+}
+
 /// The Delta log by commits that are put if they are absent, which every backend here does: no
 /// table of locks stands beside it.
-pub(crate) fn log_store(location: &Location, options: &OpenOptions) -> Result<LogStoreRef> {
-    let backend = options.connect(location)?;
+pub(crate) fn log_store_in(
+    backend: Arc<dyn ObjectStore>,
+    location: &Location,
+) -> Result<LogStoreRef> {
     let config = StorageConfig::default();
     let below = config
         .decorate_store(Arc::clone(&backend), location.url())

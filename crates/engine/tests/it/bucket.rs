@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
-use trailkeeper_engine::{BatchLimits, ErrorKind, OpenOptions, Statement, Trail};
+use trailkeeper_engine::{BatchLimits, ErrorKind, OpenOptions, Statement, Trail, TrailOptions};
 use trailkeeper_testkit::{Effect, Fault, FaultProxy, FaultyStore, S3Server};
 
 use crate::sample::{World, assert_verified, drain, invoices, write};
@@ -51,6 +51,27 @@ fn a_trail_in_a_bucket_is_drained_read_compacted_and_verified() {
     assert!(report.merges > 0, "{report:?}");
     assert_whole(&far.world, 300);
     assert_eq!(far.world.reader().stats().unwrap().events, 300);
+}
+
+#[test]
+fn a_trail_is_copied_out_of_a_bucket_and_into_one() {
+    let Some(server) = S3Server::find() else { return };
+    let far = Far::new(&server, 20);
+    let trail = far.world.trail();
+    let copies = tempfile::tempdir().unwrap();
+    let near = copies.path().join("copy").to_str().unwrap().to_owned();
+    for (address, before) in [(near, 20), (server.new_address(), 25)] {
+        trail.copy(&address, &mut |_| {}).unwrap();
+        write(&mut trail.spool().unwrap().writer().unwrap(), before, 5);
+        drain(&trail);
+        // A later copy brings what came meanwhile.
+        let report = trail.copy(&address, &mut |_| {}).unwrap();
+        assert_eq!(report.events, before + 5);
+        let options = OpenOptions::new().with_variables(server.variables(server.endpoint()));
+        let copy = Trail::open(TrailOptions::new(address).with_store_options(options)).unwrap();
+        assert_eq!(invoices(&copy), (0..before + 5).collect::<Vec<_>>());
+        assert_verified(&copy);
+    }
 }
 
 /// Runs a round of draining that is stopped at each of its writes in turn; the first round that is

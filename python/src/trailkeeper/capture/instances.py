@@ -157,7 +157,8 @@ def _from_db(original: Callable[..., Any], take: Callable[..., Any]) -> Callable
     """What stands in the place of `original`, the function behind Django's class method.
 
     Reading is what applications do most. Each of the two below calls Django's function as Python
-    does it best, by a plain list of arguments, and has nothing in the way of a usual instance.
+    does it best, by a plain list of arguments, and has nothing in the way of a usual instance: they
+    repeat each other, for what they could share would be one call more for each object.
 
     Args:
         original: `from_db(model, db, field_names, values)`; since Django 6.1 `fetch_mode` too.
