@@ -74,7 +74,10 @@ impl EventStream {
             Some(_) => Vec::new(),
         };
         self.next += 1;
-        let Statement { sql, parameters, .. } = self.statement.clone();
+        let Statement { mut sql, parameters, .. } = self.statement.clone();
+        if file.is_some() {
+            sql.push_str(" ORDER BY seq");
+        }
         let query = Query { sql, parameters, pending, limits: Limits::default() };
         Ok(Some(self.trail.wait(self.store.query_stream(file, query))??))
     }

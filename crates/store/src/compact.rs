@@ -1,4 +1,4 @@
-//! Compaction: neighbouring files become one, with the same rows.
+//! Compaction: neighbouring files become one, with the same rows in the order of their objects.
 //!
 //! It reads and writes files while others append, and then swaps them in one commit. Appends never wait for
 //! it and never fail by it; of two compactions of the same files one is refused.
@@ -6,24 +6,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, Remove, Transaction};
 use deltalake_core::protocol::DeltaOperation;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
-use trailkeeper_event::{Clock as _, Column, Micros, SystemClock};
+use trailkeeper_event::{Clock as _, Micros, SystemClock};
 
 use crate::commit::StagedFile;
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
+use crate::merge::Merge;
 use crate::runs::{Effort, next_run};
-use crate::scan::written_batches;
 use crate::snapshot::Snapshot;
 use crate::store::{MONTH, Store};
-use crate::write::FileEncoder;
+use crate::write::{EncodedFile, FileEncoder, FileOrder};
 
 /// The application transaction of which only one compaction at a time takes part.
 const COMPACTION: &str = "trailkeeper/compaction";
@@ -46,8 +45,8 @@ pub struct Merged {
 impl Store {
     /// Merges the next run of files; `None` if none is worth it, or somebody else was quicker.
     ///
-    /// It holds one file that is read and one that is written in memory: some 200 MB for events of some 120
-    /// bytes. When this returns, the new file and the commit are durable. The old files stay until [`Store::vacuum`].
+    /// It holds the files of the run as they are stored and the one that is made in memory, some 150 MB, and the decoded rows of those
+    /// files of the run that no merge has made. When this returns, the new file and the commit are durable. The old files stay until [`Store::vacuum`].
     ///
     /// # Errors
     ///
@@ -141,17 +140,19 @@ impl Store {
 
     /// Writes the rows of a run as one file that no commit names yet.
     async fn write_merged(&self, files: &[DataFile]) -> Result<StagedFile> {
-        let mut merger = Merger::new(files)?;
+        let start = files.first().and_then(|file| Some((file.month()?, file.seq_bounds()?.0)));
+        let (month, first) = start.ok_or_else(|| StoreError::internal("a run has no bounds"))?;
+        let mut run = Vec::with_capacity(files.len());
         for file in files {
             let bytes = self.read_file(file).await?;
             let bytes = bytes.ok_or_else(|| {
                 StoreError::corrupt(format!("the file {} is missing", file.path()))
             })?;
-            // On the caller's thread: a pool's threads would each keep the memory that this takes.
-            tokio::task::block_in_place(|| merger.push(file, bytes))?;
+            run.push((file, bytes));
         }
-        let encoded = tokio::task::block_in_place(|| merger.encoder.finish())?;
-        self.put_events(merger.month, merger.first, encoded).await
+        // On the caller's thread: a pool's threads would each keep the memory that this takes.
+        let encoded = tokio::task::block_in_place(|| encode_sorted(&run))?;
+        self.put_events(month.to_owned(), first, encoded).await
     }
 
     /// Names the new file in place of the run, in one commit.
@@ -200,51 +201,12 @@ impl Store {
     }
 }
 
-/// Makes one file of a run, and checks that it has the rows that the log says.
-struct Merger {
-    encoder: FileEncoder,
-    first: u64,
-    next: u64,
-    month: String,
-}
-
-impl Merger {
-    fn new(files: &[DataFile]) -> Result<Self> {
-        let start = files.first().and_then(|file| Some((file.seq_bounds()?.0, file.month()?)));
-        let (first, month) = start.ok_or_else(|| StoreError::internal("a run has no bounds"))?;
-        let encoder = FileEncoder::new()?;
-        Ok(Self { encoder, first, next: first, month: month.to_owned() })
+/// One file with the rows of a run.
+fn encode_sorted(files: &[(&DataFile, Bytes)]) -> Result<EncodedFile> {
+    let mut rows = Merge::new(files)?;
+    let mut encoder = FileEncoder::new(FileOrder::ByObject)?;
+    while let Some(batch) = rows.next()? {
+        encoder.push(&batch)?;
     }
-
-    fn push(&mut self, file: &DataFile, bytes: bytes::Bytes) -> Result<()> {
-        for batch in written_batches(file, bytes)? {
-            let batch = batch.map_err(|error| StoreError::file(file.path(), Box::new(error)))?;
-            for seq in seqs(&batch)? {
-                if u64::try_from(*seq) != Ok(self.next) {
-                    return Err(not_as_logged(file));
-                }
-                self.next += 1;
-            }
-            self.encoder.push(&batch)?;
-        }
-        if file.seq_bounds().and_then(|(_, last)| last.checked_add(1)) != Some(self.next) {
-            return Err(not_as_logged(file));
-        }
-        Ok(())
-    }
-}
-
-/// The `seq` of each row.
-fn seqs(batch: &RecordBatch) -> Result<&[i64]> {
-    batch
-        .column_by_name(Column::Seq.name())
-        .and_then(|array| array.as_primitive_opt::<Int64Type>())
-        .filter(|array| array.null_count() == 0)
-        .map(|array| array.values().as_ref())
-        .ok_or_else(|| StoreError::corrupt("a row has no seq"))
-}
-
-fn not_as_logged(file: &DataFile) -> StoreError {
-    let what = format!("the file {} does not have the rows that the log says", file.path());
-    StoreError::corrupt(what)
+    encoder.finish()
 }

@@ -13,10 +13,11 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use trailkeeper_event::{Column, arrow_schema};
+use trailkeeper_event::Column;
 
 use crate::error::{Result, StoreError};
 use crate::file::DataFile;
+use crate::foreign::guarded;
 use crate::store::Store;
 
 /// How many rows a batch of a scan has at most: few enough that what is decoded is still in the
@@ -74,20 +75,6 @@ impl FileScan {
     }
 }
 
-/// The batches of a file as they were written, for a file that is made of it.
-///
-/// # Errors
-///
-/// [`StoreError::Corrupt`] if the bytes are not a Parquet file of events.
-pub(crate) fn written_batches(file: &DataFile, bytes: Bytes) -> Result<ParquetRecordBatchReader> {
-    const BATCH_ROWS: usize = 8192;
-    let damaged = |error| StoreError::file(&file.path, Box::new(error));
-    let options =
-        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(arrow_schema());
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
-    builder.map_err(damaged)?.with_batch_size(BATCH_ROWS).build().map_err(damaged)
-}
-
 /// The schema with text as views into the pages, which are not copied.
 fn with_views(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
@@ -102,9 +89,11 @@ impl Iterator for FileScan {
 
     /// The next rows and their numbers in the file, from 0.
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = match self.reader.next()? {
-            Ok(batch) => batch,
-            Err(error) => return Some(Err(StoreError::file(&self.path, Box::new(error)))),
+        let batch = match guarded(|| self.reader.next()) {
+            Ok(None) => return None,
+            Ok(Some(Ok(batch))) => batch,
+            Ok(Some(Err(error))) => return Some(Err(StoreError::file(&self.path, error))),
+            Err(error) => return Some(Err(StoreError::file(&self.path, error))),
         };
         let start = self.row;
         self.row += u64::try_from(batch.num_rows()).unwrap_or(0);

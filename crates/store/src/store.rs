@@ -17,7 +17,7 @@ use crate::error::{Result, StoreError};
 use crate::file::STATS_COLUMNS;
 use crate::location::{Location, Place};
 use crate::logfile::commit_path;
-use crate::look_up::Footers;
+use crate::look_up::{Footers, Pages};
 use crate::number::BatchNumber;
 use crate::query::QueryEngine;
 use crate::snapshot::Snapshot;
@@ -103,6 +103,7 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) sql: QueryEngine,
     pub(crate) footers: Footers,
+    pub(crate) pages: Pages,
     id: String,
     newest: Mutex<Arc<Snapshot>>,
     /// The version of the last Delta checkpoint, once it was looked for.
@@ -162,8 +163,8 @@ impl Store {
         let sql = QueryEngine::new(Arc::clone(&objects))?;
         let newest = Mutex::new(Arc::new(snapshot));
         let checkpointed = Mutex::new(None);
-        let footers = Footers::default();
-        Ok(Self { location, log, objects, sql, footers, id, newest, checkpointed })
+        let (footers, pages) = (Footers::default(), Pages::default());
+        Ok(Self { location, log, objects, sql, footers, pages, id, newest, checkpointed })
     }
 
     /// The identity of the table: 32 hex digits, drawn when it was created.

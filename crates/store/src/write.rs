@@ -13,6 +13,7 @@ use trailkeeper_event::{Column, ColumnType, arrow_schema};
 
 use crate::error::{Result, StoreError};
 use crate::file::{Bounds, STATS_COLUMNS, encode_stats};
+use crate::merge::sorting_columns;
 
 /// Texts that differ from row to row: compressed, since a dictionary of them saves nothing and
 /// would have to be read whole for one row.
@@ -55,9 +56,18 @@ const DELTA: [Column; 7] = [
     Column::DurationUs,
 ];
 
+/// In which order the rows of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileOrder {
+    /// In that of their `seq`, as they come.
+    BySeq,
+    /// In that of their objects, as a merge makes it.
+    ByObject,
+}
+
 /// How event files are written: small pages and row groups, so that one object's history decodes
 /// little.
-fn properties() -> Result<WriterProperties> {
+fn properties(order: FileOrder) -> Result<WriterProperties> {
     let path = |column: Column| ColumnPath::from(column.name());
     let zstd = Compression::ZSTD(ZstdLevel::try_new(3)?);
     let mut builder = WriterProperties::builder()
@@ -93,6 +103,9 @@ fn properties() -> Result<WriterProperties> {
             .set_column_dictionary_enabled(path(column), false)
             .set_column_encoding(path(column), Encoding::DELTA_BYTE_ARRAY);
     }
+    if order == FileOrder::ByObject {
+        builder = builder.set_sorting_columns(Some(sorting_columns()?));
+    }
     Ok(builder.set_column_bloom_filter_enabled(path(Column::ObjectKey), true).build())
 }
 
@@ -105,7 +118,7 @@ pub(crate) struct EncodedFile {
 
 /// Encodes events of one month.
 pub(crate) fn encode(batches: &[RecordBatch]) -> Result<EncodedFile> {
-    let mut encoder = FileEncoder::new()?;
+    let mut encoder = FileEncoder::new(FileOrder::BySeq)?;
     for batch in batches {
         encoder.push(batch)?;
     }
@@ -121,8 +134,9 @@ pub(crate) struct FileEncoder {
 }
 
 impl FileEncoder {
-    pub(crate) fn new() -> Result<Self> {
-        let writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?;
+    pub(crate) fn new(order: FileOrder) -> Result<Self> {
+        let properties = properties(order)?;
+        let writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties))?;
         let nulls = STATS_COLUMNS.iter().map(|column| (*column, 0)).collect();
         Ok(Self { writer, rows: 0, bounds: HashMap::new(), nulls })
     }

@@ -1,21 +1,25 @@
 //! What is known of a file before a row of it is read: kept in memory, for files never change.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{
+    FieldLevels, ParquetRecordBatchStreamBuilder, ProjectionMask, parquet_to_arrow_field_levels,
+};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use trailkeeper_event::{Column, arrow_schema};
 
 use crate::error::{Result, StoreError};
@@ -23,30 +27,51 @@ use crate::file::DataFile;
 use crate::store::Store;
 
 /// So many bytes of footers are kept. That of 100,000 events takes some 300 KB.
-const KEPT_BYTES: usize = 64 << 20;
+const KEPT_BYTES: u64 = 64 << 20;
 
 /// So much of a file's end is read at first: its footer and page index in most files.
 const END_BYTES: usize = 128 << 10;
 
+/// What the two forms of a file's columns take, measured.
+const COLUMN_BYTES: usize = 16 << 10;
+
 /// The metadata of a file, and the bloom filters of its `object_key`, one for each row group.
 pub(super) struct Footer {
-    pub(super) metadata: ArrowReaderMetadata,
-    pub(super) key_blooms: Vec<Option<Sbbf>>,
-    /// Which of the file's columns is `object_key`; none if there is none.
-    pub(super) key_column: Option<usize>,
+    /// Stands for the file: a footer that is read again has another one.
+    pub(super) number: u64,
+    pub(super) metadata: Arc<ParquetMetaData>,
+    /// How all columns are decoded.
+    pub(super) columns: FieldLevels,
+    /// Where `object_key` is; none if the file does not have it.
+    pub(super) key: Option<KeyColumn>,
 }
 
-impl Footer {
-    fn size(&self) -> usize {
-        let blooms = self.key_blooms.iter().flatten().map(|bloom| bloom.num_blocks() * 32);
-        self.metadata.metadata().memory_size() + blooms.sum::<usize>()
-    }
+/// What a file has of `object_key`.
+pub(super) struct KeyColumn {
+    /// Which column it is.
+    pub(super) index: usize,
+    /// How it is decoded.
+    pub(super) levels: FieldLevels,
+    /// Its bloom filters, one for each row group.
+    pub(super) blooms: Vec<Option<Sbbf>>,
 }
 
 /// Footers of files that were looked into.
-#[derive(Default)]
 pub(crate) struct Footers {
-    kept: Mutex<Kept>,
+    kept: Cache<String, Arc<Footer>, FooterWeight>,
+    next: AtomicU64,
+}
+
+#[derive(Clone)]
+struct FooterWeight;
+
+impl Weighter<String, Arc<Footer>> for FooterWeight {
+    fn weight(&self, path: &String, footer: &Arc<Footer>) -> u64 {
+        let blooms = footer.key.iter().flat_map(|key| &key.blooms).flatten();
+        let blooms: usize = blooms.map(|bloom| bloom.num_blocks() * 32).sum();
+        let bytes = footer.metadata.memory_size() + blooms + COLUMN_BYTES + path.len();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 impl fmt::Debug for Footers {
@@ -55,17 +80,13 @@ impl fmt::Debug for Footers {
     }
 }
 
-#[derive(Default)]
-struct Kept {
-    by_path: HashMap<String, Entry>,
-    bytes: usize,
-    uses: u64,
-}
-
-struct Entry {
-    footer: Arc<Footer>,
-    bytes: usize,
-    last_use: u64,
+impl Default for Footers {
+    fn default() -> Self {
+        Self {
+            kept: Cache::with_weighter(1_000, KEPT_BYTES, FooterWeight),
+            next: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Footers {
@@ -75,61 +96,44 @@ impl Footers {
     ///
     /// [`StoreError::Corrupt`] if it does not read, and others as the storage has it.
     pub(super) async fn of(&self, store: &Store, file: &DataFile) -> Result<Arc<Footer>> {
-        if let Some(footer) = self.known(&file.path) {
+        if let Some(footer) = self.kept.get(&file.path) {
             return Ok(footer);
         }
-        let footer = read(FileReader::new(&store.objects, file)).await;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let footer = read(FileReader::new(&store.objects, file), number).await;
         let damaged = |error| StoreError::parquet(&store.location(), &file.path, error);
         let footer = Arc::new(footer.map_err(damaged)?);
-        self.keep(&file.path, Arc::clone(&footer));
+        self.kept.insert(file.path.clone(), Arc::clone(&footer));
         Ok(footer)
-    }
-
-    fn known(&self, path: &str) -> Option<Arc<Footer>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.uses += 1;
-        let now = kept.uses;
-        let entry = kept.by_path.get_mut(path)?;
-        entry.last_use = now;
-        Some(Arc::clone(&entry.footer))
-    }
-
-    /// Keeps a footer, and lets go of those that were not used for the longest time.
-    fn keep(&self, path: &str, footer: Arc<Footer>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = Entry { bytes: footer.size(), last_use: kept.uses, footer };
-        kept.bytes += entry.bytes;
-        if let Some(before) = kept.by_path.insert(path.to_owned(), entry) {
-            kept.bytes -= before.bytes;
-        }
-        while kept.bytes > KEPT_BYTES && kept.by_path.len() > 1 {
-            let oldest = kept.by_path.iter().min_by_key(|(_, entry)| entry.last_use);
-            let Some(path) = oldest.map(|(path, _)| path.clone()) else { break };
-            if let Some(gone) = kept.by_path.remove(&path) {
-                kept.bytes -= gone.bytes;
-            }
-        }
     }
 }
 
-async fn read(mut reader: FileReader) -> ParquetResult<Footer> {
+async fn read(mut reader: FileReader, number: u64) -> ParquetResult<Footer> {
     let options = ArrowReaderOptions::new()
         .with_skip_arrow_metadata(true)
         .with_schema(arrow_schema())
         .with_page_index_policy(PageIndexPolicy::Optional);
     let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await?;
-    let columns = metadata.parquet_schema().columns();
-    let key_column = columns.iter().position(|column| column.name() == Column::ObjectKey.name());
+    let schema = metadata.parquet_schema().clone();
+    let levels = |mask| parquet_to_arrow_field_levels(&schema, mask, Some(arrow_schema().fields()));
+    let footer = Footer {
+        number,
+        metadata: Arc::clone(metadata.metadata()),
+        columns: levels(ProjectionMask::all())?,
+        key: None,
+    };
+    let is_key = |name: &str| name == Column::ObjectKey.name();
+    let Some(index) = schema.columns().iter().position(|column| is_key(column.name())) else {
+        return Ok(footer);
+    };
     let groups = metadata.metadata().num_row_groups();
-    let mut key_blooms = Vec::with_capacity(groups);
-    if let Some(column) = key_column {
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata.clone());
-        for group in 0..groups {
-            key_blooms.push(builder.get_row_group_column_bloom_filter(group, column).await?);
-        }
+    let mut blooms = Vec::with_capacity(groups);
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
+    for group in 0..groups {
+        blooms.push(builder.get_row_group_column_bloom_filter(group, index).await?);
     }
-    Ok(Footer { metadata, key_blooms, key_column })
+    let levels = levels(ProjectionMask::leaves(&schema, [index]))?;
+    Ok(Footer { key: Some(KeyColumn { index, levels, blooms }), ..footer })
 }
 
 /// Reads parts of one file.
@@ -146,16 +150,34 @@ impl FileReader {
     }
 }
 
+impl FileReader {
+    /// That these bytes are in the file: a damaged one may say that its pages are anywhere.
+    fn check(&self, range: &Range<u64>) -> ParquetResult<()> {
+        if range.start <= range.end && range.end <= self.size {
+            return Ok(());
+        }
+        Err(ParquetError::EOF(format!("it has no bytes from {} to {}", range.start, range.end)))
+    }
+}
+
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { self.objects.get_range(&self.path, range).await.map_err(external) }.boxed()
+        async move {
+            self.check(&range)?;
+            self.objects.get_range(&self.path, range).await.map_err(external)
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { self.objects.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+        async move {
+            ranges.iter().try_for_each(|range| self.check(range))?;
+            self.objects.get_ranges(&self.path, &ranges).await.map_err(external)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(

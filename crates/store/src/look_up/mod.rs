@@ -5,21 +5,29 @@
 //! the object's key.
 
 mod footer;
+mod group;
+mod page;
 
-use arrow::array::{RecordBatch, Scalar, StringArray};
+use std::ops::Range;
+
+use arrow::array::{AsArray, RecordBatch, Scalar, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::compute::kernels::cmp::eq;
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter, RowSelection, RowSelector};
-use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::arrow::FieldLevels;
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use trailkeeper_event::Column;
 
 pub(crate) use self::footer::Footers;
-use self::footer::{FileReader, Footer};
+use self::footer::{Footer, KeyColumn};
+use self::group::Group;
+pub(crate) use self::page::Pages;
 use crate::error::{Result, StoreError};
 use crate::file::{Bounds, DataFile};
+use crate::foreign::guarded;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -56,25 +64,54 @@ impl Store {
 
     async fn events_in(&self, file: &DataFile, key: &str) -> Result<Vec<RecordBatch>> {
         let footer = self.footers.of(self, file).await?;
-        let Some(column) = footer.key_column else { return Ok(Vec::new()) };
-        let (groups, selection) = places(&footer, column, key);
-        if groups.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(column) = &footer.key else { return Ok(Vec::new()) };
         let damaged = |error| StoreError::parquet(&self.location(), &file.path, error);
-        let metadata = footer.metadata.clone();
-        let mask = ProjectionMask::leaves(metadata.parquet_schema(), [column]);
-        let wanted = Scalar::new(StringArray::from(vec![key]));
-        let is_wanted =
-            ArrowPredicateFn::new(mask, move |batch: RecordBatch| eq(batch.column(0), &wanted));
-        let reader = FileReader::new(&self.objects, file);
-        let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
-            .with_row_groups(groups)
-            .with_row_selection(selection)
-            .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
-            .build()
-            .map_err(damaged)?;
-        stream.try_collect().await.map_err(damaged)
+        // First the keys, where they may be the one: they tell which rows are of the object.
+        let mut places = Vec::new();
+        for group in 0..footer.metadata.num_row_groups() {
+            let rows = rows_that_may_be(&footer.metadata, column, group, key).map_err(damaged)?;
+            if !rows.is_empty() {
+                places.push((group, rows));
+            }
+        }
+        let keys = self.read(file, &footer, &[column.index], &places, &column.levels).await?;
+        let mut found = Vec::new();
+        for ((group, rows), keys) in places.into_iter().zip(keys) {
+            let rows = rows_that_are(&rows, &keys, key)?;
+            if !rows.is_empty() {
+                found.push((group, rows));
+            }
+        }
+        let columns: Vec<_> =
+            (0..footer.metadata.file_metadata().schema_descr().num_columns()).collect();
+        let events = self.read(file, &footer, &columns, &found, &footer.columns).await?;
+        Ok(events.into_iter().flatten().collect())
+    }
+
+    /// Rows of a file, by row group, and in each ascending.
+    async fn read(
+        &self,
+        file: &DataFile,
+        footer: &Footer,
+        columns: &[usize],
+        places: &[(usize, Vec<Range<usize>>)],
+        levels: &FieldLevels,
+    ) -> Result<Vec<Vec<RecordBatch>>> {
+        let damaged = |error| StoreError::parquet(&self.location(), &file.path, error);
+        let mut groups = Vec::with_capacity(places.len());
+        let mut wanted = Vec::new();
+        for (number, rows) in places {
+            let group = Group::new(&footer.metadata, *number, columns, rows);
+            let (group, pages) = group.map_err(damaged)?;
+            groups.push(group);
+            wanted.extend(pages);
+        }
+        let mut pages = self.pages.of(self, file, footer, &wanted).await?.into_iter();
+        let rows = groups.into_iter().map(|group| {
+            let own = pages.by_ref().take(group.wanted());
+            guarded(|| group.read(own, levels)).flatten().map_err(damaged)
+        });
+        rows.collect()
     }
 }
 
@@ -101,49 +138,61 @@ fn may_hold(file: &DataFile, key: &str) -> bool {
     }
 }
 
-/// The row groups in which the key may be, and the rows of their pages in which it may be.
-fn places(footer: &Footer, column: usize, key: &str) -> (Vec<usize>, RowSelection) {
-    let metadata = footer.metadata.metadata();
-    let mut groups = Vec::new();
-    let mut selectors = Vec::new();
-    for (group, description) in metadata.row_groups().iter().enumerate() {
-        if let Some(Some(bloom)) = footer.key_blooms.get(group)
-            && !bloom.check(key)
-        {
-            continue;
+/// The rows of a row group that are on pages on which the key may be, as ranges that ascend.
+fn rows_that_may_be(
+    metadata: &ParquetMetaData,
+    column: &KeyColumn,
+    group: usize,
+    key: &str,
+) -> ParquetResult<Vec<Range<usize>>> {
+    let mut rows: Vec<Range<usize>> = Vec::new();
+    if column.blooms.get(group).is_some_and(|bloom| bloom.as_ref().is_some_and(|b| !b.check(key))) {
+        return Ok(rows);
+    }
+    let bounds = metadata.column_index().and_then(|index| index.get(group)?.get(column.index));
+    let is_within = |page| match bounds {
+        Some(ColumnIndexMetaData::BYTE_ARRAY(bounds)) => {
+            match (bounds.min_value(page), bounds.max_value(page)) {
+                (Some(min), Some(max)) => min <= key.as_bytes() && key.as_bytes() <= max,
+                // A page of nulls.
+                _ => false,
+            }
         }
-        let rows = usize::try_from(description.num_rows()).unwrap_or(0);
-        let pages = pages(footer, group, column, rows, key);
-        if pages.iter().any(|page| !page.skip) {
-            groups.push(group);
-            selectors.extend(pages);
+        _ => true,
+    };
+    let total = group::rows_of(metadata.row_group(group));
+    for (page, within) in
+        group::pages_of(group::locations_of(metadata, group, column.index)?, total)
+    {
+        match rows.last_mut() {
+            _ if !is_within(page) => {}
+            Some(last) if last.end == within.start => last.end = within.end,
+            _ => rows.push(within),
         }
     }
-    (groups, RowSelection::from(selectors))
+    Ok(rows)
 }
 
-/// The rows of a row group page by page; all of them where its pages have no bounds.
-fn pages(footer: &Footer, group: usize, column: usize, rows: usize, key: &str) -> Vec<RowSelector> {
-    let metadata = footer.metadata.metadata();
-    let bounds = metadata.column_index().and_then(|index| index.get(group)?.get(column));
-    let offsets = metadata.offset_index().and_then(|index| index.get(group)?.get(column));
-    let (Some(ColumnIndexMetaData::BYTE_ARRAY(bounds)), Some(offsets)) = (bounds, offsets) else {
-        return vec![RowSelector::select(rows)];
-    };
-    let starts: Vec<_> = offsets
-        .page_locations()
-        .iter()
-        .map(|page| usize::try_from(page.first_row_index).unwrap_or(0))
-        .collect();
-    let ends = starts.iter().skip(1).copied().chain([rows]);
-    let is_within = |page| match (bounds.min_value(page), bounds.max_value(page)) {
-        (Some(min), Some(max)) => min <= key.as_bytes() && key.as_bytes() <= max,
-        // A page of nulls.
-        _ => false,
-    };
-    let pages = starts.iter().zip(ends).enumerate().map(|(page, (start, end))| {
-        let rows = end.saturating_sub(*start);
-        if is_within(page) { RowSelector::select(rows) } else { RowSelector::skip(rows) }
-    });
-    pages.collect()
+/// Those of `rows` whose key is `key`, as ranges that ascend; `keys` are the keys of `rows`.
+fn rows_that_are(
+    rows: &[Range<usize>],
+    keys: &[RecordBatch],
+    key: &str,
+) -> Result<Vec<Range<usize>>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut numbers = rows.iter().cloned().flatten();
+    for batch in keys {
+        let keys = batch.column(0).as_string_opt::<i32>();
+        let keys = keys.ok_or_else(|| StoreError::corrupt("object_key is not a text"))?;
+        for (is, number) in keys.iter().zip(numbers.by_ref()) {
+            if is != Some(key) {
+                continue;
+            }
+            match found.last_mut() {
+                Some(last) if last.end == number => last.end += 1,
+                _ => found.push(number..number + 1),
+            }
+        }
+    }
+    Ok(found)
 }

@@ -42,14 +42,16 @@ const BASE_URL: &str = "trail://store";
 const MEMORY_LIMIT: usize = 1 << 30;
 /// How many rows a batch of a stream has at most: each may hold states of some megabytes.
 const STREAM_ROWS: usize = 1024;
+/// What a stream may hold in memory; what it has to sort beyond that waits in temporary files.
+const STREAM_MEMORY: usize = 128 << 20;
 
-/// In which order rows come that no `ORDER BY` puts into one.
+/// How the rows of an answer are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RowOrder {
-    /// In any: several threads read.
-    Any,
-    /// As they stand: one thread reads.
-    Stored,
+enum Pace {
+    /// Soon: several threads read.
+    AllAtOnce,
+    /// As a stream: one thread reads, in little memory.
+    ByAndBy,
 }
 
 /// An object with more events than this is read as a stream, by a plan.
@@ -169,21 +171,26 @@ impl QueryEngine {
     }
 
     /// A session in which `events` is the only table.
-    fn session(&self, order: RowOrder) -> Result<SessionContext> {
+    fn session(&self, pace: Pace) -> Result<SessionContext> {
         let schema = Arc::new(MemorySchemaProvider::new());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", schema).map_err(StoreError::internal)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("datafusion".to_owned(), Arc::new(catalog));
-        let mut config = self.state.config().clone();
-        if order == RowOrder::Stored {
-            config = config.with_target_partitions(1).with_batch_size(STREAM_ROWS);
-        }
-        let state = SessionStateBuilder::new_from_existing(self.state.clone())
-            .with_config(config)
-            .with_catalog_list(Arc::new(catalogs))
-            .build();
-        Ok(SessionContext::new_with_state(state))
+        let builder = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_catalog_list(Arc::new(catalogs));
+        let builder = match pace {
+            Pace::AllAtOnce => builder,
+            Pace::ByAndBy => {
+                let config = self.state.config().clone().with_target_partitions(1);
+                let runtime = RuntimeEnvBuilder::from_runtime_env(self.state.runtime_env())
+                    .with_memory_pool(Arc::new(GreedyMemoryPool::new(STREAM_MEMORY)))
+                    .build_arc()
+                    .map_err(StoreError::internal)?;
+                builder.with_config(config.with_batch_size(STREAM_ROWS)).with_runtime_env(runtime)
+            }
+        };
+        Ok(SessionContext::new_with_state(builder.build()))
     }
 }
 
@@ -231,7 +238,7 @@ impl Store {
 
     /// Answers a query over the events of `files` and the query's pending rows.
     async fn plan(&self, files: &[DataFile], query: Query) -> Result<Rows> {
-        let mut stream = self.start(files, query, RowOrder::Any).await?;
+        let mut stream = self.start(files, query, Pace::AllAtOnce).await?;
         let schema = stream.schema();
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await? {
@@ -242,21 +249,22 @@ impl Store {
 
     /// Answers a query over one file, or over the query's pending rows alone, batch by batch.
     ///
-    /// Without an `ORDER BY` the rows come as they stand, and only some row groups are in memory. How long it takes is up to who asks for the batches, so the limit of time does not hold.
+    /// What is in memory are some row groups; an `ORDER BY` sorts the rows on disk where they are many. How long it takes is up to
+    /// who asks for the batches, so the limit of time does not hold.
     ///
     /// # Errors
     ///
     /// As [`Store::query`]; what is wrong with a file is told by the stream.
     pub async fn query_stream(&self, file: Option<&DataFile>, query: Query) -> Result<RowStream> {
-        self.start(file.map_or(&[], std::slice::from_ref), query, RowOrder::Stored).await
+        self.start(file.map_or(&[], std::slice::from_ref), query, Pace::ByAndBy).await
     }
 
     /// Begins to answer a query over the events of `files` and the query's pending rows.
-    async fn start(&self, files: &[DataFile], query: Query, order: RowOrder) -> Result<RowStream> {
+    async fn start(&self, files: &[DataFile], query: Query, pace: Pace) -> Result<RowStream> {
         let Query { sql, parameters, pending, limits } = query;
         let location = self.location();
         let failed = |error| StoreError::query(&location, error);
-        let context = self.sql.session(order)?;
+        let context = self.sql.session(pace)?;
         let view = view::events(&context, files, pending).map_err(failed)?;
         context.register_table(EVENTS, view).map_err(failed)?;
         let allowed = SQLOptions::new()

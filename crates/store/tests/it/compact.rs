@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow::array::{AsArray as _, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use bytes::Bytes;
 use object_store::ObjectStore;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use trailkeeper_event::{Column, EventBatch, Micros};
 use trailkeeper_store::{
-    Effort, EventCount, FileScan, OpenOptions, Outcome, Snapshot, Store, StoreError, local_backend,
+    DataFile, Effort, EventCount, FileScan, OpenOptions, Outcome, Snapshot, Store, StoreError,
+    local_backend,
 };
 use trailkeeper_testkit::{Effect, FaultyStore};
 
@@ -49,6 +56,7 @@ fn rows(store: &Store, snapshot: &Snapshot) -> Vec<(u64, String)> {
             }
         }
         assert_eq!(file.rows(), Some(u64::try_from(found.len() - start).unwrap()));
+        found[start..].sort_unstable();
         let (first, last) = file.seq_bounds().unwrap();
         assert_eq!((found[start].0, found[found.len() - 1].0), (first, last));
     }
@@ -81,6 +89,85 @@ fn a_merged_table_has_the_same_rows_and_the_same_tree() {
         assert_eq!(rows(&reader, &before), expected(360));
         assert_eq!(run(reader.batch_of(&snapshot, "s")).unwrap().unwrap().0, 12);
     }
+}
+
+/// The keys and the `seq` of a file's rows, as they stand in it.
+fn places(store: &Store, file: &DataFile) -> Vec<(Option<String>, u64)> {
+    let bytes = run(store.read_file(file)).unwrap().unwrap();
+    let scan = FileScan::new(file, bytes, &[Column::ObjectKey, Column::Seq]).unwrap();
+    let rows = scan.flat_map(|scanned| {
+        let (_, batch) = scanned.unwrap();
+        let events = EventBatch::try_new(&batch).unwrap();
+        let place = |row| {
+            let key = events.text(row, Column::ObjectKey).map(ToOwned::to_owned);
+            (key, events.seq(row).unwrap().0)
+        };
+        (0..batch.num_rows()).map(place).collect::<Vec<_>>()
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_events_of_an_object_are_neighbours_in_a_merged_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    // What is of no object stands first; files of more rows than are decoded at a time.
+    fill(&store, 2, 3000);
+    let mut size = 6000;
+    let mut batch = 3;
+    for _ in 0..3 {
+        let some_of_none = without_object(&events(size, 3000, START), 500);
+        run(store.append(&[some_of_none], &commit("s", batch, size, size + 3000))).unwrap();
+        (batch, size) = (batch + 1, size + 3000);
+        // Files in order and files that are in none become one.
+        run(store.merge_next(Effort::Whole)).unwrap().unwrap();
+        let snapshot = run(store.snapshot()).unwrap();
+        let [file] = snapshot.files() else { panic!("{} files", snapshot.files().len()) };
+        let found = places(&store, file);
+        assert!(found.is_sorted(), "{size} rows");
+        assert_eq!(found.iter().filter(|(key, _)| key.is_none()).count() as u64, (size - 6000) / 6);
+        assert_eq!(rows(&store, &snapshot), expected(size));
+    }
+}
+
+/// `batch` without an object in its first rows.
+fn without_object(batch: &RecordBatch, rows: usize) -> RecordBatch {
+    let mut columns = batch.columns().to_vec();
+    for column in [Column::Model, Column::ObjectId, Column::ObjectKey] {
+        let index = batch.schema().index_of(column.name()).unwrap();
+        let texts = columns[index].as_string::<i32>().iter().enumerate();
+        let texts: StringArray = texts.map(|(row, text)| text.filter(|_| row >= rows)).collect();
+        columns[index] = Arc::new(texts);
+    }
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+#[test]
+fn a_file_that_is_not_in_the_order_it_claims_is_not_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    fill(&store, 2, 300);
+    merge_all(&store, Effort::Whole);
+    fill(&store, 1, 300);
+    let snapshot = run(store.snapshot()).unwrap();
+    let path = dir.path().join("trail").join(snapshot.files()[0].path());
+    let whole = std::fs::read(&path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(whole.clone())).unwrap();
+    let sorting = reader.metadata().row_group(0).sorting_columns().cloned();
+    assert!(sorting.is_some());
+    let batch = reader.with_batch_size(600).build().unwrap().next().unwrap().unwrap();
+    // The first row last.
+    let turned =
+        concat_batches(&batch.schema(), [&batch.slice(1, 599), &batch.slice(0, 1)]).unwrap();
+    let properties = WriterProperties::builder().set_sorting_columns(sorting).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&turned).unwrap();
+    std::fs::write(&path, writer.into_inner().unwrap()).unwrap();
+    let error = run(store.merge_next(Effort::Whole)).unwrap_err();
+    assert!(error.to_string().contains(snapshot.files()[0].path()), "{error}");
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(merge_all(&store, Effort::Whole), 1);
 }
 
 #[test]

@@ -175,3 +175,33 @@ fn a_damaged_file_is_an_error_that_names_it() {
     }
     assert!(ask(&store, sql, &[]).is_ok());
 }
+
+#[test]
+fn a_file_with_any_byte_changed_gives_an_error_or_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    run(store.append(&[events(0, 1500, START)], &commit("s", 1, 0, 1500))).unwrap();
+    run(store.append(&[events(1500, 1500, START)], &commit("s", 2, 1500, 3000))).unwrap();
+    run(store.merge_next(Effort::Whole)).unwrap().unwrap();
+    let snapshot = run(store.snapshot()).unwrap();
+    let path = std::path::Path::new(&folder(&dir)).join(snapshot.files()[0].path());
+    let whole = std::fs::read(&path).unwrap();
+    let sql = "SELECT * FROM events WHERE object_key = 'billing.invoice/919' ORDER BY seq";
+    let expected = ask(&store, sql, &[]).unwrap();
+    let mut refused = 0;
+    for step in 0..400 {
+        let mut bytes = whole.clone();
+        let at = step * (whole.len() - 1) / 399;
+        bytes[at] ^= 1 << (step % 8);
+        std::fs::write(&path, bytes).unwrap();
+        let store = run(Store::open(&folder(&dir), trailkeeper_store::OpenOptions::new())).unwrap();
+        match ask(&store, sql, &[]) {
+            Ok(rows) => assert_eq!(rows.schema, expected.schema),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Corrupt { .. }), "byte {at}: {error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
