@@ -104,7 +104,13 @@ fn properties(order: FileOrder) -> Result<WriterProperties> {
             .set_column_encoding(path(column), Encoding::DELTA_BYTE_ARRAY);
     }
     if order == FileOrder::ByObject {
-        builder = builder.set_sorting_columns(Some(sorting_columns()?));
+        // By object, sessions no longer stand together: a dictionary is as large as the column, and would be
+        // decoded whole for one row.
+        let session = path(Column::Session);
+        builder = builder
+            .set_sorting_columns(Some(sorting_columns()?))
+            .set_column_compression(session.clone(), zstd)
+            .set_column_dictionary_enabled(session, false);
     }
     Ok(builder.set_column_bloom_filter_enabled(path(Column::ObjectKey), true).build())
 }
